@@ -1,0 +1,147 @@
+/* The guest ABI, version 1: what a WebAssembly function imports, exports, and sees of a message.
+ *
+ * Imports: only these two, from the module "promisegrid" (the name is the ABI's version; the next is "promisegrid_2").
+ * Exports: "memory", and pg_activate: () -> (), optionally pg_init: () -> ().
+ *
+ * pg_activate is called when messages wait. Drain pg_receive_message and return; there is nothing to block on. A message
+ * that two activations were offered and left unread is answered `broken` for you. Each message has a time limit, in CPU
+ * time, which starts afresh at each receive; whoever passes it, or traps, loses its memory and starts again.
+ */
+#ifndef PROMISEGRID_H
+#define PROMISEGRID_H
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define PG_ABI_VERSION 1
+#define PG_BODY_MAX 1024
+#define PG_MESSAGE_MAX (64 + PG_BODY_MAX)
+
+/* Handles that every process has. */
+#define PG_HANDLE_NONE 0u
+#define PG_HANDLE_SELF 1u    /* own receive right */
+#define PG_HANDLE_CONTROL 2u /* promise protocol */
+#define PG_HANDLE_LOG 3u     /* each notice sent here is one line of `pgrid logs` */
+
+enum pg_kind { PG_REQUEST = 0, PG_ANSWER = 1, PG_NON_COMMITMENT = 2, PG_NOTICE = 3 };
+
+enum pg_reason {
+  PG_REASON_NONE = 0,
+  PG_UNKNOWN_PROTOCOL = 1,
+  PG_NO_SUCH_RIGHT = 2,
+  PG_NOT_PERMITTED = 3,
+  PG_QUOTA_EXCEEDED = 4,
+  PG_BUSY = 5,
+  PG_TOO_LARGE = 6,
+  PG_BROKEN = 7,
+  PG_DECLINED = 8,
+  PG_NO_ANSWER = 9,
+  PG_PROCESS_FAILED = 10
+};
+
+/* Negative results of send and receive. */
+enum pg_error {
+  PG_ERROR_HANDLE = -1,   /* no such handle, or a reply handle that was used or has passed its deadline */
+  PG_ERROR_BUSY = -2,     /* no room now; try again at the next activation */
+  PG_ERROR_LENGTH = -3,   /* send: too large or shorter than a header; receive: capacity too small, nothing lost */
+  PG_ERROR_POINTER = -4,  /* outside the memory */
+  PG_ERROR_MESSAGE = -5   /* unknown version or kind, reserved bytes not zero, or kind does not fit the handle */
+};
+
+/* A message: this header, little-endian, then body_length bytes. */
+struct pg_message {
+  uint8_t version;        /* PG_ABI_VERSION */
+  uint8_t kind;           /* enum pg_kind */
+  uint16_t reason;        /* enum pg_reason, of a non-commitment */
+  uint32_t to;            /* send: handle; receive: PG_HANDLE_SELF */
+  uint32_t reply;         /* receive: send-once handle to answer with, or PG_HANDLE_NONE; send: where answers shall go */
+  uint32_t body_length;   /* at most PG_BODY_MAX */
+  uint8_t id[8];          /* the sender's; of a reply: ignored, the node puts in the request's */
+  uint64_t label;         /* receive: of the right it came through; send: 0 */
+  uint32_t deadline_us;   /* receive: time that was left at dispatch; send: asked for, 0: the right's maximum */
+  uint32_t rights[4];     /* carried handles, PG_HANDLE_NONE where there is none */
+  uint8_t rights_mode[4]; /* send: 1 copy, 2 move; 0 where there is none */
+  uint32_t reserved[2];   /* 0 */
+};
+#ifndef __cplusplus
+_Static_assert(sizeof(struct pg_message) == 64, "the header is 64 bytes");
+#else
+static_assert(sizeof(struct pg_message) == 64, "the header is 64 bytes");
+#endif
+
+#ifdef __wasm__
+#define PG_IMPORT(name) __attribute__((import_module("promisegrid"), import_name(name)))
+#define PG_EXPORT(name) __attribute__((export_name(name)))
+
+/* > 0 length of the message written to buffer; 0 nothing waiting; < 0 enum pg_error. */
+PG_IMPORT("receive") int32_t pg_receive_raw(void* buffer, uint32_t capacity);
+/* 0 taken; < 0 enum pg_error. */
+PG_IMPORT("send") int32_t pg_send_raw(const void* message, uint32_t length);
+
+/* A message with room for the largest body. */
+struct pg_buffer {
+  struct pg_message header;
+  uint8_t body[PG_BODY_MAX];
+};
+
+/* Takes the next waiting message. 1: there is one; 0: nothing waits; < 0: enum pg_error. */
+static inline int32_t pg_receive_message(struct pg_buffer* message) {
+  const int32_t length = pg_receive_raw(message, sizeof *message);
+  return length > 0 ? 1 : length;
+}
+
+/* Sends header and body_length bytes of body. 0: taken; < 0: enum pg_error. */
+static inline int32_t pg_send_message(const struct pg_buffer* message) {
+  return pg_send_raw(message, (uint32_t)sizeof message->header + message->header.body_length);
+}
+
+static inline void pg_zero_(void* memory, uint32_t length) {
+  for (uint32_t i = 0; i < length; ++i) ((volatile uint8_t*)memory)[i] = 0;
+}
+
+/* Turns a received request into its answer: the body is what `message` holds. */
+static inline int32_t pg_answer(struct pg_buffer* message, uint32_t body_length) {
+  message->header.kind = PG_ANSWER;
+  message->header.reason = PG_REASON_NONE;
+  message->header.to = message->header.reply;
+  message->header.reply = PG_HANDLE_NONE;
+  message->header.label = 0;
+  message->header.body_length = body_length;
+  return pg_send_message(message);
+}
+
+/* Says no to a received request: a non-commitment, neutral for reputation. */
+static inline int32_t pg_decline(struct pg_buffer* message) {
+  message->header.kind = PG_NON_COMMITMENT;
+  message->header.reason = PG_DECLINED;
+  message->header.to = message->header.reply;
+  message->header.reply = PG_HANDLE_NONE;
+  message->header.label = 0;
+  message->header.body_length = 0;
+  return pg_send_message(message);
+}
+
+/* Writes one line to `pgrid logs`. `text` ends with NUL; what is beyond PG_BODY_MAX bytes is cut. */
+static inline int32_t pg_log(const char* text) {
+  static struct pg_buffer line; /* not on the stack: a guest's stack is small */
+  uint32_t length = 0;
+  pg_zero_(&line.header, sizeof line.header);
+  while (length < PG_BODY_MAX && text[length] != 0) {
+    line.body[length] = (uint8_t)text[length];
+    ++length;
+  }
+  line.header.version = PG_ABI_VERSION;
+  line.header.kind = PG_NOTICE;
+  line.header.to = PG_HANDLE_LOG;
+  line.header.body_length = length;
+  return pg_send_message(&line);
+}
+#endif /* __wasm__ */
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,116 @@
+// What lies in the byte rings: one 64-byte header, then the body. Little-endian, as every machine this runs on.
+//
+//   poll core -> worker    WorkerRequest              (request ring)
+//   worker -> poll core    WorkerReply                (reply ring; one part of it is kept for answers)
+//   control -> poll core   ControlRequest             (control's request ring)
+//   poll core -> control   ControlEvent               (control's event ring)
+//
+// A record's `length` is read by the ring alone. Whoever takes a record copies the header to its own memory first, then
+// checks it, then uses it.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <type_traits>
+
+#include "abi/shared/geometry.hpp"
+#include "abi/shared/reason.hpp"
+
+namespace pgrid::abi {
+
+/// Bit 31 of a slot: a send-once right, which lives in a poll core's in-flight table. Bits 14 to 16 name the poll core,
+/// bits 0 to 13 the entry; the others are zero.
+inline constexpr std::uint32_t kSendOnce = 1u << 31;
+constexpr std::uint32_t send_once_slot(std::uint32_t poll_core, std::uint32_t entry) {
+  return kSendOnce | poll_core << 14 | entry;
+}
+constexpr bool is_send_once(std::uint32_t slot) { return (slot & kSendOnce) != 0; }
+constexpr std::uint32_t send_once_core(std::uint32_t slot) { return slot >> 14 & (kPollCoresMax - 1); }
+constexpr std::uint32_t send_once_entry(std::uint32_t slot) { return slot & (kInFlightMax - 1); }
+static_assert(kPollCoresMax == 8 && kInFlightMax == 1u << 14);
+
+/// A message for a process. `process` and the send-once right were checked by the poll core.
+struct WorkerRequest {
+  std::uint32_t length;            // 64 + body
+  std::uint8_t kind;               // Kind
+  std::uint8_t hops;               // guest-to-guest messages so far
+  std::uint16_t reason;            // Reason, of a non-commitment
+  std::uint32_t process;           // index on this node
+  std::uint32_t reply_slot;        // send-once right to answer with; 0: none wanted
+  std::uint32_t reply_generation;
+  std::uint32_t deadline_us;       // time that is left
+  std::uint8_t id[8];              // the sender's
+  std::uint64_t label;             // of the right it came through
+  std::uint32_t rights[kCarriedRightsMax];  // handles; 0: none
+  std::uint64_t dispatched_tsc;    // when the poll core wrote it
+};
+static_assert(sizeof(WorkerRequest) == kRecordHeader && std::is_trivially_copyable_v<WorkerRequest>);
+static_assert(offsetof(WorkerRequest, id) == 24 && offsetof(WorkerRequest, rights) == 40);
+
+enum class ReplyType : std::uint8_t {
+  answer = 1,   // consumes the send-once right `to_slot`; kind is answer or non_commitment
+  send = 2,     // a guest's own message through handle `to_slot`
+  log = 3,      // the body is one line of text for `pgrid logs`
+  event = 4,    // the instance was rebuilt: `reason` broken, body says why in words
+};
+
+/// What a worker hands back. Every field is hostile until checked.
+struct WorkerReply {
+  std::uint32_t length;            // 64 + body
+  std::uint8_t type;               // ReplyType
+  std::uint8_t kind;               // Kind
+  std::uint16_t reason;            // Reason
+  std::uint32_t process;           // who sends
+  std::uint32_t to_slot;
+  std::uint32_t to_generation;
+  std::uint32_t deadline_us;       // of a send
+  std::uint8_t id[8];              // of a send
+  std::uint32_t rights[kCarriedRightsMax];
+  std::uint8_t rights_mode[kCarriedRightsMax];  // 0 none, 1 copy, 2 move
+  std::uint32_t reply_to;          // handle offered for the answer of a send; 0: none
+  std::uint8_t reserved[8];
+};
+static_assert(sizeof(WorkerReply) == kRecordHeader && std::is_trivially_copyable_v<WorkerReply>);
+
+enum class ControlRequestType : std::uint8_t {
+  message = 1,  // a message for `slot`, as if it had come from the wire; its answer returns as a ControlEvent
+};
+
+struct ControlRequest {
+  std::uint32_t length;            // 64 + body
+  std::uint8_t type;               // ControlRequestType
+  std::uint8_t kind;               // Kind
+  std::uint16_t reserved0;
+  std::uint32_t slot;
+  std::uint32_t generation;
+  std::uint8_t key[16];
+  std::uint8_t id[8];              // control's own; echoed
+  std::uint32_t deadline_us;       // 0: the right's maximum
+  std::uint8_t reserved[20];
+};
+static_assert(sizeof(ControlRequest) == kRecordHeader && std::is_trivially_copyable_v<ControlRequest>);
+
+enum class ControlEventType : std::uint8_t {
+  answer = 1,          // to a ControlRequest: id, kind, reason, body
+  log = 2,             // a guest's line: process, body
+  instance_event = 3,  // an instance was rebuilt: process, reason, body says why
+  punt = 4,            // a promise-protocol datagram: body is its UDP payload, `source` its address
+};
+
+struct ControlEvent {
+  std::uint32_t length;            // 64 + body
+  std::uint8_t type;               // ControlEventType
+  std::uint8_t kind;
+  std::uint16_t reason;
+  std::uint32_t process;
+  std::uint32_t worker;
+  std::uint8_t id[8];
+  std::uint64_t elapsed_ns;        // of an answer: from dispatch to collect
+  std::uint8_t source[16];         // of a punt: IPv6 address, or IPv4 mapped (::ffff:0:0/96)
+  std::uint16_t source_port;       // host order
+  std::uint16_t port_id;           // where it came in
+  std::uint8_t reserved[12];
+};
+static_assert(sizeof(ControlEvent) == kRecordHeader && std::is_trivially_copyable_v<ControlEvent>);
+
+}  // namespace pgrid::abi

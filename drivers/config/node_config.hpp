@@ -1,0 +1,69 @@
+// node.toml as a value: what a node is configured to be. Read once by each process at its start; the same file gives the
+// same value in every process.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "drivers/base/result.hpp"
+
+namespace pgrid::config {
+
+/// An IPv4 or IPv6 address with a prefix length. IPv4 is kept in the last four bytes, mapped (::ffff:0:0/96).
+struct Address {
+  std::uint8_t bytes[16] = {};
+  std::uint8_t prefix = 0;  // bits, of the address's own family: 0 to 32, or 0 to 128
+  bool is_v4 = false;
+};
+
+/// "192.0.2.1/24" or "2001:db8::1/64"; without "/n" the prefix is the whole address.
+[[nodiscard]] Result<Address> parse_address(const std::string& text);
+[[nodiscard]] std::string to_string(const Address& address);
+
+enum class RxChecksum { verify, trust };
+enum class Idle { automatic, spin, yield, sleep };
+
+struct Port {
+  std::string device;                    // "tap:pg0", "null:", "0000:65:00.0", "af_xdp:eth0", "pcap:...", raw devargs
+  std::vector<Address> addresses;        // the node's
+  std::vector<Address> host_addresses;   // tap only: the kernel's end, set whenever the data plane starts
+  std::uint16_t udp_port = 4646;
+  bool plaintext = false;                // serve without sessions: keys cross in clear
+  RxChecksum rx_checksum = RxChecksum::verify;
+};
+
+struct Limits {
+  std::uint32_t rights = 65536;             // slots of the right table
+  std::uint32_t in_flight = 4096;           // requests waiting for an answer, per poll core
+  std::uint32_t processes_per_worker = 256;
+  std::uint64_t memory_max = 16u << 20;     // bytes of linear memory that a deploy may ask for
+  std::uint64_t memory_total = 1024u << 20; // bytes of linear memory over all processes of one worker
+  std::uint32_t time_limit_max_us = 1'000'000;
+  std::uint64_t module_max = 8u << 20;      // bytes of a WebAssembly module
+};
+
+struct NodeConfig {
+  std::string name = "pgrid";           // EAL file prefix, telemetry name
+  std::filesystem::path run_dir;        // sockets; /run/pgrid, or DIR of --node
+  std::filesystem::path state_dir;      // durable; /var/lib/pgrid, or DIR/state
+  std::vector<Port> ports;
+  std::vector<std::uint32_t> poll_cores;    // CPU numbers
+  std::vector<std::uint32_t> worker_cores;  // CPU numbers, one worker each
+  Idle idle = Idle::automatic;
+  bool huge_pages = true;               // use them where there are any
+  Limits limits;
+};
+
+/// Reads and checks node.toml. `node_dir` is what --node gave, or empty for /run/pgrid and /var/lib/pgrid. Every error is
+/// one sentence that names file and line.
+[[nodiscard]] Result<NodeConfig> read_node_config(const std::filesystem::path& file,
+                                                  const std::filesystem::path& node_dir);
+
+/// Paths within a node's directories, one place for all processes.
+[[nodiscard]] inline std::filesystem::path dataplane_socket(const NodeConfig& c) { return c.run_dir / "dataplane.sock"; }
+[[nodiscard]] inline std::filesystem::path control_socket(const NodeConfig& c) { return c.run_dir / "control.sock"; }
+
+}  // namespace pgrid::config
