@@ -33,6 +33,7 @@ struct Port {
   std::uint16_t udp_port = 4646;
   bool plaintext = false;                // serve without sessions: keys cross in clear
   RxChecksum rx_checksum = RxChecksum::verify;
+  std::uint32_t line = 0;                // of `device` in the file, for messages
 };
 
 struct Limits {
@@ -46,12 +47,14 @@ struct Limits {
 };
 
 struct NodeConfig {
+  std::filesystem::path file;           // where it was read from, for messages
   std::string name = "pgrid";           // EAL file prefix, telemetry name
   std::filesystem::path run_dir;        // sockets; /run/pgrid, or DIR of --node
   std::filesystem::path state_dir;      // durable; /var/lib/pgrid, or DIR/state
   std::vector<Port> ports;
   std::vector<std::uint32_t> poll_cores;    // CPU numbers
   std::vector<std::uint32_t> worker_cores;  // CPU numbers, one worker each
+  bool cores_shared = false;            // one CPU may serve several of them: small machines, never for speed
   Idle idle = Idle::automatic;
   bool huge_pages = true;               // use them where there are any
   Limits limits;
@@ -61,6 +64,24 @@ struct NodeConfig {
 /// one sentence that names file and line.
 [[nodiscard]] Result<NodeConfig> read_node_config(const std::filesystem::path& file,
                                                   const std::filesystem::path& node_dir);
+
+/// Whether the kernel interfaces that ports name exist (af_xdp:NAME). Apart from reading, because only the data plane and
+/// `pgrid up` care.
+[[nodiscard]] Result<void> check_interfaces(const NodeConfig& config);
+
+/// Bounds that node.toml is held to. The first five are those of abi/shared/geometry.hpp, which drivers must not include;
+/// a test compares them.
+inline constexpr std::uint32_t kPollCoresMax = 8;
+inline constexpr std::uint32_t kWorkersMax = 32;
+inline constexpr std::uint32_t kRightsMax = 1u << 20;
+inline constexpr std::uint32_t kInFlightMax = 1u << 14;
+inline constexpr std::uint32_t kProcessesPerWorkerMax = 4096;
+inline constexpr std::uint32_t kPortsMax = 8;
+inline constexpr std::uint64_t kMemoryMax = 1ull << 32;        // bytes; all that a 32-bit WebAssembly memory can be
+inline constexpr std::uint64_t kMemoryTotalMax = 1ull << 40;   // bytes
+inline constexpr std::uint64_t kMemoryPage = 64u << 10;        // bytes; a WebAssembly page
+inline constexpr std::uint64_t kTimeLimitMaxUs = 60'000'000;   // one minute
+inline constexpr std::uint64_t kModuleMax = 64u << 20;         // bytes
 
 /// Paths within a node's directories, one place for all processes.
 [[nodiscard]] inline std::filesystem::path dataplane_socket(const NodeConfig& c) { return c.run_dir / "dataplane.sock"; }
