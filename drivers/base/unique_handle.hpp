@@ -5,8 +5,18 @@
 
 namespace pgrid {
 
+/// Calls a library's own release function. A named type, so that a class with such a member is the same class in every
+/// translation unit (a lambda would not be).
+template <auto release>
+struct ReleaseWith {
+  template <typename T>
+  void operator()(T* pointer) const noexcept {
+    release(pointer);
+  }
+};
+
 /// One line per foreign type: `using Engine = UniqueHandle<wasm_engine_t, &wasm_engine_delete>;`
 template <typename T, auto release>
-using UniqueHandle = std::unique_ptr<T, decltype([](T* pointer) { release(pointer); })>;
+using UniqueHandle = std::unique_ptr<T, ReleaseWith<release>>;
 
 }  // namespace pgrid
