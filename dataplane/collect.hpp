@@ -1,0 +1,39 @@
+// Takes what a worker hands back, one record at a time. Every field may be anything: the header is copied once, checked,
+// then used; the body stays in the ring, where it may change until it is copied into the answer.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "abi/shared/counters.hpp"
+#include "abi/shared/records.hpp"
+#include "dataplane/in_flight_table.hpp"
+#include "dataplane/worker_link.hpp"
+
+namespace pgrid::dataplane {
+
+/// One record from a worker, checked.
+struct Collected {
+  enum class What : std::uint8_t {
+    nothing,    // the ring is empty, or the link is not readable
+    outcome,    // `entry` has its answer: kind, reason, body
+    late,       // for a message that was answered already
+    event,      // a log line or instance event for control
+    send,       // a function's own message; leads nowhere yet
+    malformed,  // nonsense: the worker is to be replaced, and nothing more is read from it
+  };
+  What what = What::nothing;
+  InFlight* entry = nullptr;
+  abi::Counter counter{};            // of an outcome
+  abi::Kind kind{};
+  abi::Reason reason{};
+  abi::ControlEventType event_type{};
+  std::uint32_t process = 0;         // of an event: as the worker claims; `worker` of the event is what counts
+  std::span<const std::byte> body{}; // in the ring; valid until the link's `replies.release`
+};
+
+/// The worker's next record, popped. The caller releases the ring once per burst.
+[[nodiscard]] Collected collect(WorkerLink& link, InFlightTable& in_flight) noexcept;
+
+}  // namespace pgrid::dataplane

@@ -1,0 +1,94 @@
+// A poll core's end of the control process: messages it asks to send, and events for it. Control may be away for ever,
+// come back, or write nonsense; a poll core never waits for it and never fails because of it.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <span>
+
+#include "abi/shared/byte_ring.hpp"
+#include "abi/shared/records.hpp"
+#include "dataplane/link_cell.hpp"
+
+namespace pgrid::dataplane {
+
+/// Owned by one poll core.
+class ControlLink {
+ public:
+  explicit ControlLink(LinkCell& cell) noexcept : cell_(&cell) {}
+
+  /// Once per turn. Nothing has to be settled when control goes: its answers are lost and counted as they come.
+  void follow() noexcept {
+    const LinkState state = cell_->state.load(std::memory_order_acquire);
+    if (state == LinkState::offered) [[unlikely]] attach();
+    if (state == LinkState::retired) [[unlikely]] close();
+  }
+
+  /// A request as it was copied out of the ring; the body still lies there and may change: read it once.
+  struct Request {
+    abi::ControlRequest header;
+    std::span<const std::byte> body;
+  };
+  /// The next request. False: none, or control is away or broken. The body stays until `release`.
+  [[nodiscard]] bool next(Request& request) noexcept {
+    if (!attached_) return false;
+    const abi::RingRecord record = requests_.front();
+    if (!record) {
+      if (requests_.corrupt()) [[unlikely]] mark_faulty();
+      return false;
+    }
+    std::memcpy(&request.header, record.data, sizeof request.header);
+    request.body = {record.data + abi::kRecordHeader, record.length - abi::kRecordHeader};
+    requests_.pop();
+    taken_ = true;
+    return true;
+  }
+  /// Once per turn, behind `next`.
+  void release() noexcept {
+    if (!taken_) return;
+    requests_.release();
+    taken_ = false;
+  }
+
+  /// Queues an event. False: control is away, broken, or too slow; the caller counts it.
+  [[nodiscard]] bool post(abi::ControlEvent event, std::span<const std::byte> body) noexcept {
+    if (!attached_ || body.size() > abi::kBodyMax) return false;
+    event.length = static_cast<std::uint32_t>(abi::kRecordHeader + body.size());
+    std::byte* record = events_.reserve(event.length);
+    if (record == nullptr) {
+      if (events_.corrupt()) [[unlikely]] mark_faulty();
+      return false;
+    }
+    std::memcpy(record, &event, sizeof event);
+    if (!body.empty()) std::memcpy(record + abi::kRecordHeader, body.data(), body.size());
+    events_.commit();
+    unpublished_ = true;
+    return true;
+  }
+  /// Once per turn: makes queued events visible.
+  void publish() noexcept {
+    if (!unpublished_) return;
+    events_.publish();
+    unpublished_ = false;
+  }
+
+  [[nodiscard]] bool attached() const noexcept { return attached_; }
+  [[nodiscard]] std::uint32_t incarnation() const noexcept { return incarnation_; }
+
+ private:
+  void attach() noexcept;
+  void close() noexcept;
+  void mark_faulty() noexcept;
+
+  LinkCell* cell_;
+  abi::RingConsumer requests_;
+  abi::RingProducer events_;
+  std::uint32_t incarnation_ = 0;
+  bool attached_ = false;
+  bool taken_ = false;
+  bool unpublished_ = false;
+};
+
+}  // namespace pgrid::dataplane

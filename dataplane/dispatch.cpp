@@ -1,0 +1,72 @@
+#include "dataplane/dispatch.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+#include "abi/shared/records.hpp"
+
+namespace pgrid::dataplane {
+namespace {
+
+[[gnu::cold]] Refusal busy(abi::Counter counter, abi::RightAccount& account) noexcept {
+  return {counter, abi::Reason::busy, true, &account};
+}
+
+}  // namespace
+
+std::optional<Refusal> dispatch(const AuthorizedMessage& request, const Sender& sender, WorkerLink& link,
+                                InFlightTable& in_flight, const TickRate& rate, std::uint64_t now_tsc) noexcept {
+  const MessageView& message = request.message();
+  const abi::RightFields& right = request.right();
+  abi::RightAccount& account = request.account();
+  const std::uint32_t waiting = account.in_flight.load(std::memory_order_relaxed);
+
+  if (!link.serving()) [[unlikely]] return busy(abi::Counter::busy_worker, account);
+  if (waiting >= right.in_flight_max) [[unlikely]] return busy(abi::Counter::busy_right, account);
+  if (!link.has_room()) [[unlikely]] return busy(abi::Counter::busy_ring, account);
+  const auto length = static_cast<std::uint32_t>(abi::kRecordHeader + message.body.size());
+  std::byte* record = link.requests.reserve(length);
+  if (record == nullptr) [[unlikely]] {
+    if (link.requests.corrupt()) link.mark_faulty();
+    return busy(abi::Counter::busy_ring, account);
+  }
+  InFlight* entry = in_flight.take();
+  if (entry == nullptr) [[unlikely]] return busy(abi::Counter::busy_in_flight, account);  // the record was not committed
+
+  // DESIGN section 4: what the sender asks, clamped to the right's maximum, which is also what 0 means.
+  const std::uint32_t deadline_us = message.deadline_us != 0 ? std::min(message.deadline_us, right.deadline_max_us)
+                                                             : right.deadline_max_us;
+  entry->sender = sender.kind;
+  entry->worker = link.worker();
+  entry->process = right.target;
+  entry->right_slot = request.slot();
+  entry->right_generation = right.generation;
+  entry->control_incarnation = sender.control_incarnation;
+  entry->deadline_tsc = now_tsc + rate.ticks_of_us(deadline_us);
+  entry->dispatched_tsc = now_tsc;
+  entry->id = message.id;
+  entry->has_reply_to = message.reply_to != nullptr;
+  if (message.reply_to != nullptr) entry->reply_to = *message.reply_to;
+  if (sender.kind == SenderKind::wire) entry->path = sender.path;
+
+  abi::WorkerRequest header{};
+  header.length = length;
+  header.kind = static_cast<std::uint8_t>(abi::Kind::request);
+  header.process = right.target;
+  header.reply_slot = in_flight.slot_of(*entry);
+  header.reply_generation = entry->generation;
+  header.deadline_us = deadline_us;
+  std::memcpy(header.id, message.id.data(), sizeof header.id);
+  header.label = right.label;
+  header.dispatched_tsc = now_tsc;
+  std::memcpy(record, &header, sizeof header);
+  if (!message.body.empty()) std::memcpy(record + abi::kRecordHeader, message.body.data(), message.body.size());
+  link.requests.commit();
+
+  link.unpublished = true;
+  ++link.in_flight;
+  account.in_flight.store(waiting + 1, std::memory_order_relaxed);
+  return std::nullopt;
+}
+
+}  // namespace pgrid::dataplane
