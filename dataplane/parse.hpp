@@ -8,6 +8,7 @@
 #include <span>
 
 #include "abi/shared/counters.hpp"
+#include "abi/shared/geometry.hpp"
 #include "abi/shared/reason.hpp"
 #include "abi/wire/envelope.hpp"
 #include "abi/wire/message_generated.h"
