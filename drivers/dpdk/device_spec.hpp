@@ -1,7 +1,6 @@
 // The names by which node.toml calls ports, as values.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <string>
 #include <string_view>

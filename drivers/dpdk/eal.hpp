@@ -53,6 +53,7 @@ class Eal {
   std::string no_huge_pages_reason_;
   std::vector<Lcore> lcores_;
   std::filesystem::path runtime_dir_;
+  std::vector<std::filesystem::path> sockets_;  // below runtime_dir_, ours
   std::filesystem::path telemetry_socket_;
 };
 

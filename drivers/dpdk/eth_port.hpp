@@ -1,19 +1,18 @@
 // A NIC port: probed, configured, started; stopped and removed by its destructor.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <string>
 
 #include "drivers/base/result.hpp"
 #include "drivers/dpdk/device_spec.hpp"
 #include "drivers/dpdk/mbuf_pool.hpp"
+#include "drivers/dpdk/port_mac.hpp"
 #include "drivers/dpdk/rx_queue.hpp"
 #include "drivers/dpdk/tx_queue.hpp"
 
 namespace pgrid::dpdk {
 
-using MacAddress = std::array<std::uint8_t, 6>;
 /// "02:70:67:00:00:01"
 [[nodiscard]] std::string to_string(const MacAddress& mac);
 
@@ -97,7 +96,6 @@ class EthPort {
   std::uint16_t rx_descriptors_ = 0;
   std::uint16_t tx_descriptors_ = 0;
   DeviceSpec spec_;
-  std::string device_name_;  // DPDK's
   std::string driver_;
   MacAddress mac_{};
   Offloads offloads_;
