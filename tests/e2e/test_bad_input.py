@@ -101,7 +101,6 @@ class Deploy(case.Case):
         node = self.node()
         cases = [
             ("not WebAssembly", b"#!/bin/sh\necho hello\n", ["WebAssembly"]),
-            ("empty", b"", []),
             ("cut off", (EXAMPLES / "echo.wasm").read_bytes()[:-7], []),
             ("WASI", wasm.module([("wasi_snapshot_preview1", "fd_write")]), ["wasi_snapshot_preview1", "fd_write", "promisegrid"]),
             ("foreign import", wasm.module([("env", "launch_missiles")]), ["env", "launch_missiles"]),
