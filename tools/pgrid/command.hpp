@@ -1,0 +1,60 @@
+// What every command of `pgrid` is.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <filesystem>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "tools/pgrid/api_client.hpp"
+#include "tools/pgrid/exit_code.hpp"
+#include "tools/pgrid/printer.hpp"
+
+namespace pgrid::tools {
+
+/// What a command works with. Lives in main().
+struct Context {
+  std::filesystem::path node_dir;  // of --node or $PGRID_NODE; empty: the machine's own node
+  std::filesystem::path run_dir;   // where its sockets are
+  Printer printer;
+  ApiClient api;
+
+  /// " --node DIR" when that was given: for sentences that tell what to type next.
+  [[nodiscard]] std::string node_option() const;
+
+  /// Reports a failed call of the API: exit code 3 when no node runs there.
+  ExitCode report(const Error& error) const;
+};
+
+class Command {
+ public:
+  virtual ~Command() = default;
+  /// Adds itself to `app`, its options bound to its members.
+  virtual CLI::App* declare(CLI::App& app) = 0;
+  virtual ExitCode run(Context& context) = 0;
+};
+
+std::unique_ptr<Command> make_up();
+std::unique_ptr<Command> make_doctor();
+std::unique_ptr<Command> make_new();
+std::unique_ptr<Command> make_deploy();
+std::unique_ptr<Command> make_ls();
+std::unique_ptr<Command> make_inspect();
+std::unique_ptr<Command> make_rm();
+std::unique_ptr<Command> make_logs();
+std::unique_ptr<Command> make_invoke();
+std::unique_ptr<Command> make_cap_create();
+std::unique_ptr<Command> make_cap_revoke();
+std::unique_ptr<Command> make_cap_ls();
+std::unique_ptr<Command> make_stat();
+
+/// Options that are written with units. CLI11 reports what is wrong with them: exit code 2.
+CLI::Option* add_size(CLI::App* app, const std::string& name, std::uint64_t& bytes, const std::string& help);
+CLI::Option* add_duration(CLI::App* app, const std::string& name, std::uint64_t& us, const std::string& help);
+
+/// Fields of an answer that may be missing or of another type in another version: `fallback` then.
+[[nodiscard]] std::string text_of(const nlohmann::json& object, const char* key, const std::string& fallback = "-");
+[[nodiscard]] std::uint64_t number_of(const nlohmann::json& object, const char* key);
+
+}  // namespace pgrid::tools

@@ -1,0 +1,46 @@
+// pgrid cap ls: the rights of the node.
+#include "tools/pgrid/command.hpp"
+#include "tools/pgrid/commands/rights_table.hpp"
+
+namespace pgrid::tools {
+namespace {
+
+class CapLs : public Command {
+ public:
+  CLI::App* declare(CLI::App& app) override {
+    CLI::App* own = app.add_subcommand("ls", "List send rights and what became of the messages through each.");
+    own->add_option("NAME", process_, "only the rights to this process");
+    own->add_flag("--show-secret", secret_, "print the rights themselves, as grid:// URIs");
+    own->footer("\nExample:\n  pgrid cap ls echo --show-secret");
+    return own;
+  }
+
+  ExitCode run(Context& context) override {
+    ApiRequest request{.path = "/v1/rights"};
+    if (!process_.empty()) request.query.emplace_back("process", process_);
+    if (secret_) request.query.emplace_back("secrets", "1");
+    const auto answer = context.api.call(request);
+    if (!answer) return context.report(answer.error());
+    if (context.printer.json()) {
+      context.printer.print(*answer);
+      return ExitCode::ok;
+    }
+    const Table table = rights_table(answer->value("rights", nlohmann::json::array()), secret_);
+    if (table.empty())
+      context.printer.say("no right yet; create one: pgrid cap create " + (process_.empty() ? "NAME" : process_) +
+                          context.node_option());
+    else
+      context.printer.print(table);
+    return ExitCode::ok;
+  }
+
+ private:
+  std::string process_;
+  bool secret_ = false;
+};
+
+}  // namespace
+
+std::unique_ptr<Command> make_cap_ls() { return std::make_unique<CapLs>(); }
+
+}  // namespace pgrid::tools

@@ -1,0 +1,70 @@
+// pgrid deploy: hands a module to the node, which checks, compiles, stores and loads it.
+#include <fstream>
+
+#include "drivers/config/units.hpp"
+#include "tools/pgrid/command.hpp"
+
+namespace pgrid::tools {
+namespace {
+
+class Deploy : public Command {
+ public:
+  CLI::App* declare(CLI::App& app) override {
+    CLI::App* own = app.add_subcommand("deploy", "Check a WebAssembly function, store it by its CID, and run it as a "
+                                                 "process on the node.");
+    own->add_option("FILE", file_, "the module (FILE.wasm)")->required();
+    own->add_option("--name", name_, "name of the process (default: the file's name)");
+    add_size(own, "--memory", memory_bytes_, "linear memory it may use, as in 4MiB");
+    add_duration(own, "--time-limit", time_limit_us_, "CPU time for each message, as in 1ms");
+    own->add_option("--rate", rate_, "messages per second through its rights (0: no limit)");
+    own->footer("\nExample:\n  pgrid deploy build/docs/examples/echo.wasm --name echo --memory 1MiB --time-limit 1ms");
+    return own;
+  }
+
+  ExitCode run(Context& context) override {
+    std::ifstream file(file_, std::ios::binary);
+    std::string module((std::istreambuf_iterator<char>(file)), {});
+    if (!file)
+      return context.printer.report(
+          ExitCode::usage, Error{Errc::invalid_argument, "read " + file_.string(), "there is no such file to read", ""});
+    if (module.empty())
+      return context.printer.report(ExitCode::usage,
+                                    Error{Errc::invalid_argument, file_.string(), "the file is empty", ""});
+    if (name_.empty()) name_ = file_.stem().string();
+    ApiRequest request{.method = "POST",
+                       .path = "/v1/processes",
+                       .query = {{"name", name_}},
+                       .body = std::move(module),
+                       .content_type = "application/wasm",
+                       .patience = std::chrono::seconds(120)};  // compiling a large module takes its time
+    if (memory_bytes_ != 0) request.query.emplace_back("memory_bytes", std::to_string(memory_bytes_));
+    if (time_limit_us_ != 0) request.query.emplace_back("time_limit_us", std::to_string(time_limit_us_));
+    if (rate_) request.query.emplace_back("rate", std::to_string(*rate_));
+    const auto process = context.api.call(request);
+    if (!process) return context.report(process.error());
+    if (context.printer.json()) {
+      context.printer.print(*process);
+    } else {
+      context.printer.say(name_ + " runs on worker " + text_of(*process, "worker") + " as process " +
+                          text_of(*process, "process") + ": " +
+                          config::size_text(number_of(*process, "memory_bytes")) + " of memory, " +
+                          config::duration_text(number_of(*process, "time_limit_us")) + " per message\ncid " +
+                          text_of(*process, "cid") + "\ncall it: pgrid invoke " + name_ + " 'some text'" +
+                          context.node_option());
+    }
+    return ExitCode::ok;
+  }
+
+ private:
+  std::filesystem::path file_;
+  std::string name_;
+  std::uint64_t memory_bytes_ = 0;
+  std::uint64_t time_limit_us_ = 0;
+  std::optional<std::uint64_t> rate_;
+};
+
+}  // namespace
+
+std::unique_ptr<Command> make_deploy() { return std::make_unique<Deploy>(); }
+
+}  // namespace pgrid::tools

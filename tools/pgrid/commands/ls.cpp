@@ -1,0 +1,44 @@
+// pgrid ls: the processes of the node.
+#include "drivers/config/units.hpp"
+#include "tools/pgrid/command.hpp"
+
+namespace pgrid::tools {
+namespace {
+
+class Ls : public Command {
+ public:
+  CLI::App* declare(CLI::App& app) override {
+    CLI::App* own = app.add_subcommand("ls", "List the processes of the node and what became of their messages.");
+    own->footer("\nExample:\n  pgrid ls");
+    return own;
+  }
+
+  ExitCode run(Context& context) override {
+    const auto answer = context.api.call({.path = "/v1/processes"});
+    if (!answer) return context.report(answer.error());
+    if (context.printer.json()) {
+      context.printer.print(*answer);
+      return ExitCode::ok;
+    }
+    Table table({"NAME", "STATE", ">WORKER", ">MEMORY", ">TIME LIMIT", ">KEPT", ">BROKEN", ">DECLINED", ">REBUILDS", "CID"});
+    for (const auto& process : answer->value("processes", nlohmann::json::array())) {
+      const auto counts = process.value("counts", nlohmann::json::object());
+      table.add({text_of(process, "name"), text_of(process, "state"), text_of(process, "worker"),
+                 config::size_text(number_of(process, "memory_bytes")),
+                 config::duration_text(number_of(process, "time_limit_us")), grouped(number_of(counts, "kept")),
+                 grouped(number_of(counts, "broken")), grouped(number_of(counts, "declined")),
+                 grouped(number_of(process, "rebuilds")), text_of(process, "cid")});
+    }
+    if (table.empty())
+      context.printer.say("no process yet; deploy one: pgrid deploy FILE.wasm" + context.node_option());
+    else
+      context.printer.print(table);
+    return ExitCode::ok;
+  }
+};
+
+}  // namespace
+
+std::unique_ptr<Command> make_ls() { return std::make_unique<Ls>(); }
+
+}  // namespace pgrid::tools
