@@ -26,7 +26,7 @@ STOP_S = 20
 
 # A line of a log that says something went wrong.
 TROUBLE = re.compile(r"\b(WARN(ING)?|ERR(OR)?|FATAL|PANIC|CRITICAL)\b|\[(warning|error|critical)\]|Sanitizer|runtime error:"
-                 XX
+                     r"|terminate called|CHECK failed|starting it again|does not stop", re.I)
 # Lines that DPDK and the kernel write on every machine without NICs or NUMA; they say nothing about the node.
 HARMLESS = [
     r"EAL: .*(VFIO|No available hugepages|NUMA|legacy|telemetry|Probe PCI|not bound)",

@@ -9,11 +9,13 @@ class TapResult(unittest.TestResult):
         super().__init__()
         self.out = out
         self.number = 0
-        self.failed_subtest = False
 
     def _line(self, ok, test, note=""):
         self.number += 1
-        name = (test.shortDescription() or test.id()).replace("#", "")
+        name = test.shortDescription() or test.id()
+        if getattr(test, "_message", None):  # a subTest("title")
+            name += f": {test._message}"
+        name = str(name).replace("#", "")
         print(f"{'ok' if ok else 'not ok'} {self.number} - {name}{note}", file=self.out, flush=True)
 
     def _trouble(self, test, error):
@@ -37,6 +39,8 @@ class TapResult(unittest.TestResult):
         super().addSubTest(test, subtest, error)
         if error:
             self._trouble(subtest, error)
+        else:
+            self._line(True, subtest)
 
     def addSkip(self, test, reason):
         super().addSkip(test, reason)
@@ -50,10 +54,7 @@ def main(module="__main__"):
     target = sys.modules[module]
     names = [a for a in sys.argv[1:] if not a.startswith("-")]
     suite = loader.loadTestsFromNames(names, target) if names else loader.loadTestsFromModule(target)
-    print(f"1..{suite.countTestCases()}", flush=True)
     result = TapResult(sys.stdout)
     suite.run(result)
-    if result.number < suite.countTestCases() and result.wasSuccessful():
-        print(f"Bail out! ran {result.number} cases of {suite.countTestCases()}")
-        sys.exit(1)
-    sys.exit(0 if result.wasSuccessful() else 1)
+    print(f"1..{result.number}" if result.number else "Bail out! no case ran", flush=True)
+    sys.exit(0 if result.number and result.wasSuccessful() else 1)
