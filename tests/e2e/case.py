@@ -12,6 +12,8 @@ from node import LOAD, Node
 
 
 class Case(unittest.TestCase):
+    maxDiff = None
+
     def run(self, result=None):
         self.result = result
         self.troubles = len(result.failures) + len(result.errors)

@@ -1,6 +1,5 @@
 """Runs unittest cases and reports them in the Test Anything Protocol, which meson counts case by case."""
 import sys
-import traceback
 import unittest
 
 
@@ -19,7 +18,7 @@ class TapResult(unittest.TestResult):
         print(f"{'ok' if ok else 'not ok'} {self.number} - {name}{note}", file=self.out, flush=True)
 
     def _trouble(self, test, error):
-        for line in "".join(traceback.format_exception(*error)).splitlines():
+        for line in self._exc_info_to_string(error, test).splitlines():
             print(f"# {line}", file=self.out)
         self._line(False, test)
 
