@@ -81,7 +81,7 @@ ExitCode Printer::report(ExitCode code, const Error& error) const {
   if (json_)
     print(nlohmann::json{{"error", {{"code", code_text(error.code)}, {"message", error.sentence()}}}});
   else
-    err_ << "pgrid: " << error.sentence() << std::endl;
+    err_ << program_ << ": " << error.sentence() << std::endl;
   return code;
 }
 

@@ -27,7 +27,8 @@ class Table {
 /// Where a command writes, and how. Borrowed by every command.
 class Printer {
  public:
-  Printer(std::ostream& out, std::ostream& err, bool json) : out_(out), err_(err), json_(json) {}
+  Printer(std::ostream& out, std::ostream& err, bool json, std::string program = "pgrid")
+      : out_(out), err_(err), json_(json), program_(std::move(program)) {}
 
   [[nodiscard]] bool json() const { return json_; }
   [[nodiscard]] std::ostream& out() const { return out_; }
@@ -45,6 +46,7 @@ class Printer {
   std::ostream& out_;
   std::ostream& err_;
   bool json_;
+  std::string program_;  // goes before every error
 };
 
 /// The word that docs/API.md and --json use for a kind of failure, and back.
