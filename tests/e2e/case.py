@@ -65,8 +65,8 @@ class Load:
 
     def __init__(self, undo, *uris, **options):
         words = [LOAD, "--json"]
-        for name, value in options.items():
-            words += [f"--{name.replace('_', '-')}", str(value)]
+        for name, value in options.items():  # verify_echo=True gives --verify-echo
+            words += [f"--{name.replace('_', '-')}"] + ([] if value is True else [str(value)])
         self.process = subprocess.Popen([*map(str, words), *uris], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                         stdin=subprocess.DEVNULL, text=True, preexec_fn=sandbox.die_with_parent)
         undo.later(self._end)

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Shows what a person gets for a wrong configuration, a node that is not there, and a module that must not run: one
 sentence, the documented exit status, and nothing left behind."""
+import json
 import os
 import re
 import subprocess
@@ -86,8 +87,9 @@ class NoNode(case.Case):
                 done = subprocess.run([PGRID, "--node", directory, *words], capture_output=True, text=True, timeout=30,
                                       stdin=subprocess.DEVNULL)
                 self.assertEqual(done.returncode, 3, done.stderr)
-                self.assertEqual(len(done.stderr.strip().splitlines()), 1, done.stderr)
-                self.assertIn(directory, done.stderr)
+                sentence = json.loads(done.stdout)["error"]["message"] if "--json" in words else done.stderr.strip()
+                self.assertEqual(len(sentence.splitlines()), 1, sentence)
+                self.assertIn(directory, sentence)
         self.assertEqual(os.listdir(directory), [])
 
 

@@ -57,7 +57,7 @@ class Guests(case.Case):
         workers = {p["worker"] for p in self.a.api("GET", "/v1/processes")["processes"]}
         self.assertEqual(len(workers), 1)
         uri = self.a.create_right("echo", deadline_max_us=1_000_000)["uri"]
-        load = case.Load(self.undo, uri, duration=3, outstanding=8, deadline_us=1_000_000)
+        load = case.Load(self.undo, uri, duration="3s", outstanding=8, deadline="900ms")
         falls = 0
         while load.is_running():
             self.assertRefused(self.a.invoke("moody", b"t" if falls % 2 else b"l", deadline_us=1_000_000), "broken")

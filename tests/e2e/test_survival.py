@@ -26,12 +26,12 @@ class Survival(case.Case):
         self.right = self.a.create_right("echo", deadline_max_us=1_000_000, label=7)
 
     def load(self, **options):
-        return case.Load(self.undo, self.right["uri"], outstanding=32, deadline_us=1_000_000, **options)
+        return case.Load(self.undo, self.right["uri"], outstanding=32, deadline="900ms", **options)
 
     def test_control_killed(self):
         """control is killed ten times under load: nothing is lost, nothing is refused"""
         self.a.allow(*killed("(pgrid-)?control"))
-        load = self.load(duration=SECONDS)
+        load = self.load(duration=f"{SECONDS}s")
         pause = max(SECONDS / (KILLS + 1), 0.7)
         for _ in range(KILLS):
             time.sleep(pause)  # load between two kills is what is tested
@@ -49,7 +49,7 @@ class Survival(case.Case):
     def test_worker_killed(self):
         """a worker is killed under load: what it had in hand is process_failed, the rest is answered, it comes back"""
         self.a.allow(*killed(r"(pgrid-)?worker"))
-        load = self.load(duration=6)
+        load = self.load(duration="6s")
         poll(lambda: self.a.counter("answered") > 100, 5, "load runs")
         # Stopped first, so that it is known how many messages it has in hand.
         worker = self.a.pid("pgrid-worker")

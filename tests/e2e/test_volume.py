@@ -14,7 +14,7 @@ class Volume(case.Case):
         node.deploy(EXAMPLES / "echo.wasm", "echo")
         uri = node.create_right("echo", deadline_max_us=1_000_000)["uri"]
         start = node.stat()
-        report = case.Load(self.undo, uri, count=MESSAGES, outstanding=64, body=64, deadline_us=1_000_000).report(180)
+        report = case.Load(self.undo, uri, count=MESSAGES, outstanding=64, body=64, deadline="900ms").report(180)
         self.assertEqual(report["sent"], MESSAGES)
         self.assertEqual(report["sent"], report["answered"] + sum(report["non_commitments"].values()), report)
         self.assertEqual((report["lost"], report["duplicated"]), (0, 0))
