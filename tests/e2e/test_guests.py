@@ -10,7 +10,7 @@ class Guests(case.Case):
     def setUp(self):
         super().setUp()
         self.a = self.node()
-        self.a.deploy(GUESTS / "moody.wasm", "moody", time_limit_us=1000)
+        self.a.deploy(GUESTS / "moody.wasm", "moody", time_limit_us=5000)
 
     def rebuilds(self):
         return self.a.api("GET", "/v1/processes/moody")["rebuilds"]

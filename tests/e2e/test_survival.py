@@ -70,7 +70,7 @@ class Survival(case.Case):
     def test_worker_killed_neighbours(self):
         """the functions of a killed worker come back with empty memory, without control"""
         self.a.allow(*killed(r"(pgrid-)?worker"))
-        self.a.deploy(GUESTS / "moody.wasm", "moody", time_limit_us=1000)
+        self.a.deploy(GUESTS / "moody.wasm", "moody", time_limit_us=5000)
         self.assertAnswer(self.a.invoke("moody", b"w", deadline_us=1_000_000), b"w")
         worker = self.a.kill("pgrid-worker")
         poll(lambda: self.a.is_serving() and self.a.pid("pgrid-worker") != worker, 5, "the worker is back")

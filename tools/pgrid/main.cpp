@@ -21,7 +21,7 @@ Start here:
 `pgrid COMMAND --help` tells more, with an example.
 
 A node is named by its directory: --node DIR, else $PGRID_NODE, else /run/pgrid.
-With --json every command writes JSON to stdout, errors too: {"error": {"code": ..., "message": ...}}.
+With --json every command writes JSON to stdout, and errors to stderr as {"error": {"code": ..., "message": ...}}.
 
 Exit status:
   0  done

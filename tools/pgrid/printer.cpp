@@ -16,6 +16,10 @@ std::size_t width(const std::string& text) {
       std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; }));
 }
 
+std::string text_of_json(const nlohmann::json& value) {
+  return value.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);  // bytes that are no UTF-8: U+FFFD
+}
+
 struct CodeName {
   Errc code;
   const char* text;
@@ -74,12 +78,12 @@ void Printer::say(const std::string& sentence) const {
 void Printer::print(const Table& table) const { table.print(out_); }
 
 void Printer::print(const nlohmann::json& value) const {
-  out_ << value.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) << std::endl;
+  out_ << text_of_json(value) << std::endl;
 }
 
 ExitCode Printer::report(ExitCode code, const Error& error) const {
   if (json_)
-    print(nlohmann::json{{"error", {{"code", code_text(error.code)}, {"message", error.sentence()}}}});
+    err_ << text_of_json({{"error", {{"code", code_text(error.code)}, {"message", error.sentence()}}}}) << std::endl;
   else
     err_ << program_ << ": " << error.sentence() << std::endl;
   return code;

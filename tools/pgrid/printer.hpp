@@ -39,7 +39,7 @@ class Printer {
   void print(const Table& table) const;
   void print(const nlohmann::json& value) const;
 
-  /// Says what went wrong, as a sentence on stderr or as {"error": {code, message}} on stdout, and gives back `code`.
+  /// Says on stderr what went wrong, as a sentence or as {"error": {code, message}}, and gives back `code`.
   ExitCode report(ExitCode code, const Error& error) const;
 
  private:

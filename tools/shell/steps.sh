@@ -49,13 +49,22 @@ stop_step() {
   step_pid=
 }
 
-# configure DIRECTORY MESON_OPTION...: meson setup, or a change of options where the directory exists.
+# configure DIRECTORY -DOPTION=VALUE...: meson setup, or a change of the options that differ where the directory exists.
 configure() {
   local directory=$1; shift
-  if [ -f "$root/$directory/build.ninja" ]; then
-    # `meson configure` with unchanged values is quick and does not rebuild.
-    meson configure "$root/$directory" "$@"
-  else
+  if [ ! -f "$root/$directory/build.ninja" ]; then
     meson setup "$root/$directory" "$root" "$@"
+    return
   fi
+  local changed
+  # Setting an option to the value that it has makes meson configure everything again.
+  changed=$(python3 - "$root/$directory/meson-info/intro-buildoptions.json" "$@" <<'PYTHON'
+import json, sys
+values = {o["name"]: o["value"] for o in json.load(open(sys.argv[1]))}
+text = lambda v: str(v).lower() if isinstance(v, bool) else ",".join(v) if isinstance(v, list) else str(v)
+print(*(a for a in sys.argv[2:] if text(values.get(a[2:].split("=")[0])) != a.split("=", 1)[1]))
+PYTHON
+  )
+  # shellcheck disable=SC2086  # one word per option
+  [ -z "$changed" ] || meson configure "$root/$directory" $changed
 }
