@@ -1,7 +1,11 @@
 #include "drivers/dpdk/mbuf_pool.hpp"
 
+#include <rte_eal.h>
 #include <rte_errno.h>
 #include <rte_lcore.h>
+#include <rte_mbuf_pool_ops.h>
+
+#include <algorithm>
 
 #include "drivers/dpdk/eal_log.hpp"
 
@@ -14,6 +18,31 @@ std::uint32_t buffer_size(const MbufPoolOptions& options) {
   return RTE_PKTMBUF_HEADROOM + std::uint32_t{options.data_room};
 }
 
+/// rte_pktmbuf_pool_create, except that buffers may cross pages. Without huge pages DPDK would otherwise put one mbuf of
+/// 2.4 KiB into each page of 4 KiB. Buffers need not be contiguous in bus addresses: that memory is never given to a
+/// device by physical address (EAL runs with IOVA as VA then).
+rte_mempool* create_pool(const MbufPoolOptions& options) {
+  const unsigned flags = rte_eal_has_hugepages() ? 0 : RTE_MEMPOOL_F_NO_IOVA_CONTIG;
+  rte_mempool* const pool =
+      rte_mempool_create_empty(options.name.c_str(), options.count, sizeof(rte_mbuf) + buffer_size(options),
+                               options.cache, sizeof(rte_pktmbuf_pool_private), SOCKET_ID_ANY, flags);
+  if (pool == nullptr) return nullptr;
+  int failed = rte_mempool_set_ops_byname(pool, rte_mbuf_best_mempool_ops(), nullptr);
+  if (failed == 0) {
+    rte_pktmbuf_pool_private data{};
+    data.mbuf_data_room_size = static_cast<std::uint16_t>(buffer_size(options));
+    rte_pktmbuf_pool_init(pool, &data);
+    failed = std::min(rte_mempool_populate_default(pool), 0);
+  }
+  if (failed != 0) {
+    rte_mempool_free(pool);
+    rte_errno = -failed;
+    return nullptr;
+  }
+  rte_mempool_obj_iter(pool, rte_pktmbuf_init, nullptr);
+  return pool;
+}
+
 }  // namespace
 
 Result<MbufPool> MbufPool::create(const MbufPoolOptions& options) {
@@ -22,12 +51,11 @@ Result<MbufPool> MbufPool::create(const MbufPoolOptions& options) {
   if (buffer_size(options) > UINT16_MAX)
     return fail(Errc::invalid_argument, operation, "data room above " + std::to_string(UINT16_MAX - RTE_PKTMBUF_HEADROOM));
   const EalLogScope log;
-  rte_mempool* const pool =
-      rte_pktmbuf_pool_create(options.name.c_str(), options.count, options.cache, 0,
-                              static_cast<std::uint16_t>(buffer_size(options)), SOCKET_ID_ANY);
+  rte_mempool* const pool = create_pool(options);
   if (pool != nullptr) return MbufPool(pool);
   switch (rte_errno) {
     case ENOMEM:
+    case ENOBUFS:
       return fail(Errc::out_of_resources, operation, "DPDK's memory is used up",
                   "it needs " + std::to_string((memory_of(options) >> 20) + 1) + " MiB: reserve more");
     case EEXIST: return fail(Errc::already_exists, operation, "there is one of that name");

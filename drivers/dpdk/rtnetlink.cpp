@@ -16,17 +16,17 @@ Result<RouteSocket> RouteSocket::open() {
   return socket;
 }
 
-int RouteSocket::request(nlmsghdr& message) {
+int RouteSocket::request(nlmsghdr& message, const std::function<void(const nlmsghdr&)>& each) {
   message.nlmsg_flags |= NLM_F_ACK;
-  return exchange(message, nullptr);
+  return exchange(message, each);
 }
 
 int RouteSocket::dump(nlmsghdr& message, const std::function<void(const nlmsghdr&)>& each) {
   message.nlmsg_flags |= NLM_F_DUMP;
-  return exchange(message, &each);
+  return exchange(message, each);
 }
 
-int RouteSocket::exchange(nlmsghdr& message, const std::function<void(const nlmsghdr&)>* each) {
+int RouteSocket::exchange(nlmsghdr& message, const std::function<void(const nlmsghdr&)>& each) {
   message.nlmsg_seq = ++sequence_;
   if (::send(fd_.get(), &message, message.nlmsg_len, 0) < 0) return errno;
   alignas(nlmsghdr) std::byte buffer[16384];  // the kernel fills dumps in pieces of at most this (NLMSG_GOODSIZE)
@@ -40,7 +40,7 @@ int RouteSocket::exchange(nlmsghdr& message, const std::function<void(const nlms
       if (answer->nlmsg_seq != sequence_) continue;
       if (answer->nlmsg_type == NLMSG_DONE) return 0;
       if (answer->nlmsg_type == NLMSG_ERROR) return -static_cast<const nlmsgerr*>(NLMSG_DATA(answer))->error;
-      if (each != nullptr) (*each)(*answer);
+      if (each) each(*answer);
     }
   }
 }

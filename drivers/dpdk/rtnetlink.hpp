@@ -41,13 +41,13 @@ class NetlinkRequest {
 class RouteSocket {
  public:
   [[nodiscard]] static Result<RouteSocket> open();
-  /// Sends and waits for the kernel's verdict: 0, or a positive errno.
-  [[nodiscard]] int request(nlmsghdr& message);
+  /// Sends and waits for the kernel's verdict: 0, or a positive errno. Answers before it are shown to `each`.
+  [[nodiscard]] int request(nlmsghdr& message, const std::function<void(const nlmsghdr&)>& each = {});
   /// Sends a dump request and shows every answer to `each`. 0, or a positive errno.
   [[nodiscard]] int dump(nlmsghdr& message, const std::function<void(const nlmsghdr&)>& each);
 
  private:
-  [[nodiscard]] int exchange(nlmsghdr& message, const std::function<void(const nlmsghdr&)>* each);
+  [[nodiscard]] int exchange(nlmsghdr& message, const std::function<void(const nlmsghdr&)>& each);
   UniqueFd fd_;
   std::uint32_t sequence_ = 0;
 };

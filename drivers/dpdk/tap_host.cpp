@@ -2,6 +2,7 @@
 
 #include <linux/if_addr.h>
 #include <net/if.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -69,6 +70,30 @@ int bring_up(RouteSocket& socket, unsigned index) {
   return socket.request(request.header());
 }
 
+/// Whether the kernel takes packets to this address for its own. For a new IPv6 address that is a moment later than the
+/// request: the local route is made by a work queue.
+bool is_local(RouteSocket& socket, const HostAddress& address) {
+  rtmsg fixed{};
+  fixed.rtm_family = address.is_v4 ? AF_INET : AF_INET6;
+  fixed.rtm_dst_len = static_cast<std::uint8_t>(size_of(address) * 8);
+  NetlinkRequest request(RTM_GETROUTE, 0, fixed);
+  request.attribute(RTA_DST, address.bytes, size_of(address));
+  bool local = false;
+  const int failed = socket.request(request.header(), [&](const nlmsghdr& answer) {
+    local = answer.nlmsg_type == RTM_NEWROUTE && static_cast<const rtmsg*>(NLMSG_DATA(&answer))->rtm_type == RTN_LOCAL;
+  });
+  return failed == 0 && local;
+}
+
+/// Polls for at most a second; normally one turn.
+bool wait_until_local(RouteSocket& socket, const HostAddress& address) {
+  for (int turn = 0; turn < 1000; ++turn) {
+    if (is_local(socket, address)) return true;
+    ::usleep(1000);
+  }
+  return false;
+}
+
 Result<void> refused(const std::string& operation, int error_number) {
   return fail_errno(operation, error_number, error_number == EPERM ? kNeedsPrivilege : "");
 }
@@ -108,6 +133,9 @@ Result<void> set_host_addresses(const std::string& interface, std::span<const Ho
   for (const HostAddress& address : addresses)
     if (const int failed = change_address(*socket, RTM_NEWADDR, index, address); failed != 0)
       return refused(operation, failed);
+  for (const HostAddress& address : addresses)
+    if (!wait_until_local(*socket, address))
+      return fail(Errc::timed_out, operation, "the kernel did not make an address usable within 1 s");
   return {};
 }
 
