@@ -1,0 +1,126 @@
+// receive and send, straight between a guest's memory, its mailbox and the reply rings (abi/guest/promisegrid.h).
+// Nothing that a guest passes is believed; every refusal is a number it gets back.
+#include <cstring>
+
+#include "abi/guest/promisegrid.h"
+#include "abi/shared/stats.hpp"
+#include "dataplane/worker/worker_core.hpp"
+
+namespace pgrid::worker {
+namespace {
+
+static_assert(PG_BODY_MAX == abi::kBodyMax && sizeof(pg_message) == 64);
+
+bool is_well_formed(const pg_message& message) noexcept {
+  if (message.version != PG_ABI_VERSION || message.kind >= abi::kKindCount) return false;
+  if (message.reserved[0] != 0 || message.reserved[1] != 0 || message.label != 0) return false;
+  return message.reason < abi::kReasonCount;
+}
+
+bool carries_rights(const pg_message& message) noexcept {
+  std::uint32_t any = 0;
+  for (int i = 0; i < 4; ++i) any |= message.rights[i] | message.rights_mode[i];
+  return any != 0;
+}
+
+std::int32_t call_receive(void* core, std::uint32_t pointer, std::uint32_t capacity) noexcept {
+  return static_cast<WorkerCore*>(core)->receive(pointer, capacity);
+}
+std::int32_t call_send(void* core, std::uint32_t pointer, std::uint32_t length) noexcept {
+  return static_cast<WorkerCore*>(core)->send(pointer, length);
+}
+
+}  // namespace
+
+std::int32_t WorkerCore::receive(std::uint32_t pointer, std::uint32_t capacity) noexcept {
+  InstanceSlot& slot = *current_;
+  if (slot.offered == 0) return 0;
+  const std::uint32_t index = slot.mailbox.front();
+  Message& message = pool_[index];
+  const std::uint32_t length = sizeof(pg_message) + message.body_length;
+  if (capacity < length) return PG_ERROR_LENGTH;
+  std::byte* buffer = slot.instance->memory().translate(pointer, length);
+  if (buffer == nullptr) return PG_ERROR_POINTER;
+
+  const abi::WorkerRequest& header = message.header;
+  pg_message seen{};
+  seen.version = PG_ABI_VERSION;
+  seen.kind = header.kind;
+  seen.reason = header.reason;
+  seen.to = PG_HANDLE_SELF;
+  seen.body_length = message.body_length;
+  seen.label = header.label;
+  seen.deadline_us = header.deadline_us;
+  std::memcpy(seen.id, header.id, sizeof seen.id);
+  std::memcpy(seen.rights, header.rights, sizeof seen.rights);
+  slot.handling = header.reply_slot;
+  if (header.reply_slot != 0) {
+    seen.reply = ReplyHandle(header.reply_slot, header.reply_generation).value();
+    Outstanding& entry = outstanding_.at(header.reply_slot);
+    if (entry.slot != 0) [[unlikely]] {  // past its deadline, settled by its poll core
+      InstanceSlot* holder = slots_[entry.process].get();
+      if (holder != nullptr && holder->unanswered != 0) --holder->unanswered;
+    }
+    entry = {header.reply_slot, header.reply_generation, slot.process, 0};
+    ++slot.unanswered;
+  }
+  std::memcpy(buffer, &seen, sizeof seen);
+  std::memcpy(buffer + sizeof seen, message.body, message.body_length);
+
+  (void)slot.mailbox.pop(pool_);
+  pool_.give_back(index);
+  --slot.offered;
+  ++slot.received;
+  abi::bump(line_.heartbeat);
+  abi::bump(line_.handled);
+  publish_if_time_passed();
+  slot.instance->restart_limit(slot.ticks);
+  return static_cast<std::int32_t>(length);
+}
+
+std::int32_t WorkerCore::send(std::uint32_t pointer, std::uint32_t length) noexcept {
+  InstanceSlot& slot = *current_;
+  if (length < sizeof(pg_message) || length > PG_MESSAGE_MAX) return PG_ERROR_LENGTH;
+  if (!slot.instance) return PG_ERROR_BUSY;  // within the start function: there is no memory to read from yet
+  const std::byte* bytes = slot.instance->memory().translate(pointer, length);
+  if (bytes == nullptr) return PG_ERROR_POINTER;
+  pg_message message;
+  std::memcpy(&message, bytes, sizeof message);
+  if (message.body_length != length - sizeof message) return PG_ERROR_LENGTH;
+  if (!is_well_formed(message)) return PG_ERROR_MESSAGE;
+  if (carries_rights(message)) return PG_ERROR_HANDLE;  // no process holds a handle that it could pass on yet
+
+  const auto kind = static_cast<abi::Kind>(message.kind);
+  const std::span body(bytes + sizeof message, message.body_length);
+  if (ReplyHandle::is_one(message.to)) return answer(message.to, kind, static_cast<abi::Reason>(message.reason), body);
+  if (message.to != PG_HANDLE_LOG) return PG_ERROR_HANDLE;
+  if (kind != abi::Kind::notice) return PG_ERROR_MESSAGE;
+  return replies_.tell(home_core_, abi::ReplyType::log, slot.process, abi::Reason::none, body) ? 0 : PG_ERROR_BUSY;
+}
+
+std::int32_t WorkerCore::answer(std::uint32_t handle, abi::Kind kind, abi::Reason reason,
+                                std::span<const std::byte> body) noexcept {
+  const bool fits = kind == abi::Kind::answer ? reason == abi::Reason::none
+                                              : kind == abi::Kind::non_commitment && reason != abi::Reason::none;
+  if (!fits) return PG_ERROR_MESSAGE;
+  InstanceSlot& slot = *current_;
+  Outstanding* held = outstanding_.find(ReplyHandle(handle), slot.process);
+  if (held == nullptr) return PG_ERROR_HANDLE;
+  if (!replies_.answer(slot.process, held->slot, held->generation, kind, reason, body)) return PG_ERROR_BUSY;
+  if (held->slot == slot.handling) slot.handling = 0;
+  held->slot = 0;
+  if (slot.unanswered != 0) --slot.unanswered;
+  return 0;
+}
+
+Result<wasm::Linker> make_guest_linker(const wasm::Engine& engine, WorkerCore& core) {
+  auto linker = wasm::Linker::create(engine);
+  if (!linker) return linker;
+  if (auto done = linker->define({"promisegrid", "receive", &call_receive, &core}); !done)
+    return std::unexpected(done.error());
+  if (auto done = linker->define({"promisegrid", "send", &call_send, &core}); !done)
+    return std::unexpected(done.error());
+  return linker;
+}
+
+}  // namespace pgrid::worker

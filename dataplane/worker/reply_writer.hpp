@@ -1,0 +1,89 @@
+// Everything that a worker writes to poll cores. Answers always fit (abi/shared/segment.hpp); the rest may use what the
+// answers' part leaves.
+#pragma once
+
+#include <algorithm>
+#include <cstring>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "abi/shared/byte_ring.hpp"
+#include "abi/shared/records.hpp"
+#include "abi/shared/segment.hpp"
+
+namespace pgrid::worker {
+
+/// The reply rings of one worker. Owned by the worker thread. Nothing is seen before `publish`.
+class ReplyWriter {
+ public:
+  ReplyWriter(std::byte* segment, const abi::Geometry& geometry) noexcept
+      : cores_(geometry.poll_cores), answer_part_(abi::reply_ring_answer_part(geometry)) {
+    for (std::uint32_t core = 0; core < cores_; ++core)
+      rings_[core] = abi::RingProducer(segment + abi::reply_ring_offset(geometry, core), geometry.reply_ring);
+  }
+
+  /// False: the ring is full, which takes a poll core that dispatched more than it may.
+  [[nodiscard]] bool answer(std::uint32_t process, std::uint32_t slot, std::uint32_t generation, abi::Kind kind,
+                            abi::Reason reason, std::span<const std::byte> body) noexcept {
+    const std::uint32_t core = abi::send_once_core(slot);
+    std::byte* record = rings_[core].reserve(abi::kRecordHeader + static_cast<std::uint32_t>(body.size()));
+    if (record == nullptr) [[unlikely]] return false;
+    write(record, {.type = static_cast<std::uint8_t>(abi::ReplyType::answer),
+                   .kind = static_cast<std::uint8_t>(kind),
+                   .reason = static_cast<std::uint16_t>(reason),
+                   .process = process,
+                   .to_slot = slot,
+                   .to_generation = generation},
+          body);
+    commit(core);
+    return true;
+  }
+
+  /// A log line or an event, by way of `core`. False: no room beside the answers' part; nothing is written.
+  [[nodiscard]] bool tell(std::uint32_t core, abi::ReplyType type, std::uint32_t process, abi::Reason reason,
+                          std::span<const std::byte> text) noexcept {
+    const auto length = abi::kRecordHeader + static_cast<std::uint32_t>(text.size());
+    // Twice: the record, and the pad that may precede it at the ring's end.
+    if (rings_[core].free_bytes() < answer_part_ + 2 * abi::round_up_64(length)) return false;
+    std::byte* record = rings_[core].reserve(length);
+    if (record == nullptr) return false;
+    write(record, {.type = static_cast<std::uint8_t>(type),
+                   .kind = static_cast<std::uint8_t>(abi::Kind::notice),
+                   .reason = static_cast<std::uint16_t>(reason),
+                   .process = process},
+          text);
+    commit(core);
+    return true;
+  }
+
+  void publish() noexcept {
+    if (written_ == 0) return;
+    for (std::uint32_t core = 0; core < cores_; ++core)
+      if ((written_ >> core & 1) != 0) rings_[core].publish();
+    written_ = 0;
+  }
+  /// A ring whose other end claims the impossible: nothing can be trusted or saved any more.
+  [[nodiscard]] bool corrupt() const noexcept {
+    return std::any_of(rings_, rings_ + cores_, [](const abi::RingProducer& ring) { return ring.corrupt(); });
+  }
+
+ private:
+  /// The record's length is the ring's to write: everything behind it is ours.
+  static void write(std::byte* record, const abi::WorkerReply& header, std::span<const std::byte> body) noexcept {
+    constexpr std::size_t kLength = sizeof header.length;
+    std::memcpy(record + kLength, reinterpret_cast<const std::byte*>(&header) + kLength, sizeof header - kLength);
+    if (!body.empty()) std::memcpy(record + sizeof header, body.data(), body.size());
+  }
+  void commit(std::uint32_t core) noexcept {
+    rings_[core].commit();
+    written_ |= 1u << core;
+  }
+
+  abi::RingProducer rings_[abi::kPollCoresMax];
+  std::uint32_t cores_;
+  std::uint32_t answer_part_;
+  std::uint32_t written_ = 0;  // bit per poll core: committed, not published
+};
+
+}  // namespace pgrid::worker

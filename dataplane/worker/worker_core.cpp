@@ -1,0 +1,256 @@
+#include "dataplane/worker/worker_core.hpp"
+
+#include <cstring>
+#include <utility>
+
+#include "abi/shared/stats.hpp"
+
+namespace pgrid::worker {
+namespace {
+
+/// Requests that can wait here at once: what poll cores may have in flight on one worker, and as many notices again.
+std::uint32_t pool_size(const abi::Geometry& geometry) {
+  return geometry.poll_cores * 2 * abi::worker_in_flight_max(geometry);
+}
+
+}  // namespace
+
+WorkerCore::WorkerCore(std::byte* segment, const abi::Geometry& geometry, std::uint32_t worker,
+                       const wasm::Engine& engine, Ticker& ticker)
+    : geometry_(geometry),
+      engine_(engine),
+      ticker_(ticker),
+      line_(*reinterpret_cast<abi::WorkerLine*>(segment + sizeof(abi::SegmentHeader))),
+      replies_(segment, geometry),
+      home_core_(worker % geometry.poll_cores),
+      pool_(pool_size(geometry)),
+      outstanding_(geometry),
+      slots_(abi::kProcessesMax) {
+  for (std::uint32_t core = 0; core < geometry.poll_cores; ++core)
+    requests_[core] = abi::RingConsumer(segment + abi::request_ring_offset(geometry, core), geometry.request_ring);
+}
+
+// ---- processes come and go
+
+WorkerCore::Attached WorkerCore::attach(std::unique_ptr<InstanceSlot> slot) {
+  std::string text;
+  if (slot->process >= slots_.size()) return {false, "process index out of range", std::move(slot)};
+  // The old instance goes first: its place in the pool may be the one that the new one takes.
+  std::unique_ptr<InstanceSlot> old;
+  if (InstanceSlot* present = slots_[slot->process].get()) old = detach(present->process, present->generation);
+  if (!rebuild(*slot, text)) return {false, std::move(text), std::move(slot)};
+  slots_[slot->process] = std::move(slot);
+  return {true, {}, std::move(old)};
+}
+
+std::unique_ptr<InstanceSlot> WorkerCore::detach(std::uint32_t process, std::uint32_t generation) {
+  if (process >= slots_.size() || slots_[process] == nullptr || slots_[process]->generation != generation) return {};
+  std::unique_ptr<InstanceSlot> slot = std::move(slots_[process]);
+  fail_waiting(*slot);
+  outstanding_.take_all(process, [&](const Outstanding& held) {
+    refuse(process, held.slot, held.generation, abi::Reason::process_failed);
+  });
+  replies_.publish();
+  // Out of the ready list, which is walked in turn() only.
+  InstanceSlot* before = nullptr;
+  for (InstanceSlot* at = first_ready_; at != nullptr; before = at, at = at->next_ready) {
+    if (at != slot.get()) continue;
+    (before == nullptr ? first_ready_ : before->next_ready) = at->next_ready;
+    if (last_ready_ == at) last_ready_ = before;
+    break;
+  }
+  if (slot->instance) {
+    slot->instance.reset();
+    line_.instances.fetch_sub(1, std::memory_order_relaxed);
+  }
+  return slot;
+}
+
+/// Fresh memory, handles and all. False: `text` says why, and there is no instance.
+bool WorkerCore::rebuild(InstanceSlot& slot, std::string& text) noexcept {
+  if (slot.instance) {
+    slot.instance.reset();  // zeroes the memory and gives its place back, before the next one takes a place
+    line_.instances.fetch_sub(1, std::memory_order_relaxed);
+  }
+  InstanceSlot* const running = std::exchange(current_, &slot);
+  slot.offered = 0;  // pg_init and the start function may log, and find nothing to receive
+  slot.handling = 0;
+  auto made = wasm::Instance::create(engine_, slot.code, {slot.limits.memory_bytes, slot.ticks});
+  if (made) {
+    slot.instance.emplace(std::move(*made));
+    if (!slot.instance->initialise(slot.ticks)) {
+      text = "pg_init: " + slot.instance->take_stop().text;
+      slot.instance.reset();
+    }
+  } else {
+    text = made.error().text;
+  }
+  current_ = running;
+  if (slot.instance) line_.instances.fetch_add(1, std::memory_order_relaxed);
+  return slot.instance.has_value();
+}
+
+// ---- rings to mailboxes
+
+bool WorkerCore::turn() noexcept {
+  bool found = false;
+  for (std::uint32_t core = 0; core < geometry_.poll_cores; ++core) found |= drain(core);
+  InstanceSlot* const last = last_ready_;  // those that become ready again wait for the next turn
+  while (first_ready_ != nullptr) {
+    InstanceSlot& slot = *first_ready_;
+    first_ready_ = slot.next_ready;
+    slot.ready = false;
+    activate(slot);
+    if (!slot.mailbox.empty()) make_ready(slot);
+    found = true;
+    if (&slot == last) break;
+  }
+  if (first_ready_ == nullptr) last_ready_ = nullptr;
+  replies_.publish();
+  return found;
+}
+
+bool WorkerCore::drain(std::uint32_t poll_core) noexcept {
+  abi::RingConsumer& ring = requests_[poll_core];
+  std::uint32_t taken = 0;
+  for (; taken < kDrainMax; ++taken) {
+    const abi::RingRecord record = ring.front();
+    if (!record) break;
+    abi::WorkerRequest request;
+    std::memcpy(&request, record.data, sizeof request);
+    accept(poll_core, request, record);
+    ring.pop();
+  }
+  if (taken != 0) ring.release();
+  return taken != 0;
+}
+
+void WorkerCore::accept(std::uint32_t poll_core, const abi::WorkerRequest& request,
+                        const abi::RingRecord& record) noexcept {
+  const bool answerable = request.reply_slot != 0 && outstanding_.is_valid(request.reply_slot, poll_core);
+  const auto say = [&](abi::Reason reason) {
+    if (answerable) refuse(request.process, request.reply_slot, request.reply_generation, reason);
+  };
+  InstanceSlot* slot = request.process < slots_.size() ? slots_[request.process].get() : nullptr;
+  if (slot == nullptr) return say(abi::Reason::process_failed);
+  if (slot->mailbox.count() >= slot->limits.mailbox) return say(abi::Reason::busy);
+  const std::uint32_t index = pool_.take();
+  if (index == kNoMessage) return say(abi::Reason::busy);
+
+  Message& message = pool_[index];
+  message.header = request;
+  if (!answerable) message.header.reply_slot = 0;
+  message.body_length = record.length - abi::kRecordHeader;
+  message.poll_core = poll_core;
+  message.offered = 0;
+  std::memcpy(message.body, record.data + abi::kRecordHeader, message.body_length);
+  slot->mailbox.push(pool_, index);
+  if (!slot->ready) make_ready(*slot);
+}
+
+void WorkerCore::make_ready(InstanceSlot& slot) noexcept {
+  slot.ready = true;
+  slot.next_ready = nullptr;
+  if (first_ready_ == nullptr)
+    first_ready_ = &slot;
+  else
+    last_ready_->next_ready = &slot;
+  last_ready_ = &slot;
+}
+
+// ---- mailboxes to guests
+
+void WorkerCore::activate(InstanceSlot& slot) noexcept {
+  if (!slot.instance) {  // the last rebuild failed; whoever sends now makes it try again
+    if (std::string text; !rebuild(slot, text)) {
+      report(slot.process, "still not running: " + text);
+      refuse_front(slot, abi::Reason::broken);
+      return fail_waiting(slot);
+    }
+  }
+  slot.offered = std::min(slot.mailbox.count(), kActivationMax);
+  slot.received = 0;
+  slot.handling = 0;
+  current_ = &slot;
+  const bool returned = slot.instance->activate(slot.ticks);
+  current_ = nullptr;
+  settle_unread(slot, !returned);
+  if (!returned) [[unlikely]] after_stop(slot);
+  publish_if_time_passed();
+}
+
+/// Counts an offer for what the guest left unread, and gives up on what it has left twice. A guest that stopped after it
+/// read something has not refused the rest; one that stopped before it read anything has, or it would stop for ever.
+void WorkerCore::settle_unread(InstanceSlot& slot, bool stopped) noexcept {
+  if (slot.offered == 0 || (stopped && slot.received != 0)) return;
+  std::uint32_t index = slot.mailbox.front();
+  std::uint32_t given_up = 0;  // all older ones were offered at least as often, so these are the first ones
+  for (std::uint32_t i = 0; i < slot.offered; ++i) {
+    Message& message = pool_[index];
+    given_up += ++message.offered >= kOffersMax;
+    index = message.next;
+  }
+  for (; given_up != 0; --given_up) refuse_front(slot, abi::Reason::broken);
+}
+
+void WorkerCore::after_stop(InstanceSlot& slot) noexcept {
+  const wasm::Stop stop = slot.instance->take_stop();
+  if (slot.handling != 0) {
+    Outstanding& held = outstanding_.at(slot.handling);
+    refuse(slot.process, held.slot, held.generation, abi::Reason::broken);
+    held.slot = 0;
+    if (slot.unanswered != 0) --slot.unanswered;
+  }
+  if (slot.unanswered != 0) {
+    outstanding_.take_all(slot.process, [&](const Outstanding& held) {
+      refuse(slot.process, held.slot, held.generation, abi::Reason::process_failed);
+    });
+    slot.unanswered = 0;
+  }
+  report(slot.process, stop.text);
+  abi::bump(line_.rebuilds);
+  if (std::string text; !rebuild(slot, text)) report(slot.process, "not running: " + text);
+}
+
+// ---- answers that are not the guest's
+
+void WorkerCore::refuse(std::uint32_t process, std::uint32_t slot, std::uint32_t generation,
+                        abi::Reason reason) noexcept {
+  // Cannot fail while poll cores keep to worker_in_flight_max; if one does not, its deadline answers.
+  (void)replies_.answer(process, slot, generation, abi::Kind::non_commitment, reason, {});
+}
+
+void WorkerCore::refuse_front(InstanceSlot& slot, abi::Reason reason) noexcept {
+  const std::uint32_t index = slot.mailbox.pop(pool_);
+  const abi::WorkerRequest& header = pool_[index].header;
+  if (header.reply_slot != 0) refuse(slot.process, header.reply_slot, header.reply_generation, reason);
+  pool_.give_back(index);
+}
+
+void WorkerCore::fail_waiting(InstanceSlot& slot) noexcept {
+  while (!slot.mailbox.empty()) refuse_front(slot, abi::Reason::process_failed);
+}
+
+void WorkerCore::report(std::uint32_t process, const std::string& text) noexcept {
+  const std::size_t length = std::min<std::size_t>(text.size(), abi::kBodyMax);
+  (void)replies_.tell(home_core_, abi::ReplyType::event, process, abi::Reason::broken,
+                      std::as_bytes(std::span(text.data(), length)));
+}
+
+void WorkerCore::publish_if_time_passed() noexcept {
+  // Once per burst, but never later than a tick: an answer does not wait for a slow neighbour.
+  const std::uint64_t tick = ticker_.ticks();
+  if (tick == published_tick_) return;
+  published_tick_ = tick;
+  replies_.publish();
+}
+
+void WorkerCore::beat() noexcept { abi::bump(line_.heartbeat); }
+
+bool WorkerCore::corrupt() const noexcept {
+  for (std::uint32_t core = 0; core < geometry_.poll_cores; ++core)
+    if (requests_[core].corrupt()) return true;
+  return replies_.corrupt();
+}
+
+}  // namespace pgrid::worker

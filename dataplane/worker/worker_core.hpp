@@ -1,0 +1,92 @@
+// The loop of a worker: rings to mailboxes, mailboxes to guests, answers to rings.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "abi/shared/byte_ring.hpp"
+#include "abi/shared/segment.hpp"
+#include "dataplane/worker/instance_slot.hpp"
+#include "dataplane/worker/mailbox.hpp"
+#include "dataplane/worker/outstanding.hpp"
+#include "dataplane/worker/reply_writer.hpp"
+#include "dataplane/worker/ticker.hpp"
+#include "drivers/wasm/engine.hpp"
+
+namespace pgrid::worker {
+
+inline constexpr std::uint32_t kActivationMax = 32;  // messages that one activation may read: no process starves others
+inline constexpr std::uint32_t kDrainMax = 256;      // records taken from one ring before guests run again
+inline constexpr std::uint32_t kOffersMax = 2;       // activations that may leave a message unread
+
+/// Owned by the pinned worker thread, all of it; other threads reach it through the load queue only.
+///  1. Every request that was taken from a ring ends in exactly one answer: the guest's, or ours saying why not.
+///  2. No memory is allocated between a request and its answer; a rebuild may allocate.
+///  3. Whatever a guest does, only its own messages suffer.
+class WorkerCore {
+ public:
+  /// `segment` is the worker rings segment, mapped and checked; `ticker` the clock of time limits.
+  WorkerCore(std::byte* segment, const abi::Geometry& geometry, std::uint32_t worker, const wasm::Engine& engine,
+             Ticker& ticker);
+  WorkerCore(const WorkerCore&) = delete;
+  WorkerCore& operator=(const WorkerCore&) = delete;
+
+  /// Makes the process's first instance and serves it from now on. The text says why not; then the slot comes back.
+  struct Attached {
+    bool ok;
+    std::string text;                     // of not ok
+    std::unique_ptr<InstanceSlot> slot;   // not ok: the one that failed; ok: the one it replaced, if any
+  };
+  [[nodiscard]] Attached attach(std::unique_ptr<InstanceSlot> slot);
+  /// Stops serving a process; what it had is answered `process_failed`. nullptr: not here, or of another generation.
+  [[nodiscard]] std::unique_ptr<InstanceSlot> detach(std::uint32_t process, std::uint32_t generation);
+
+  /// Takes what the rings have and serves everybody once. False: there was nothing to do.
+  bool turn() noexcept;
+
+  /// Once per turn that found nothing: shows the data plane that this thread lives.
+  void beat() noexcept;
+  /// A ring holds what no honest poll core writes.
+  [[nodiscard]] bool corrupt() const noexcept;
+
+  // Host calls, for the guest that runs at the moment.
+  [[nodiscard]] std::int32_t receive(std::uint32_t pointer, std::uint32_t capacity) noexcept;
+  [[nodiscard]] std::int32_t send(std::uint32_t pointer, std::uint32_t length) noexcept;
+
+ private:
+  bool drain(std::uint32_t poll_core) noexcept;
+  void accept(std::uint32_t poll_core, const abi::WorkerRequest& request, const abi::RingRecord& record) noexcept;
+  void make_ready(InstanceSlot& slot) noexcept;
+  void activate(InstanceSlot& slot) noexcept;
+  void settle_unread(InstanceSlot& slot, bool stopped) noexcept;
+  void after_stop(InstanceSlot& slot) noexcept;
+  bool rebuild(InstanceSlot& slot, std::string& text) noexcept;
+  void fail_waiting(InstanceSlot& slot) noexcept;
+  void refuse(std::uint32_t process, std::uint32_t slot, std::uint32_t generation, abi::Reason reason) noexcept;
+  void refuse_front(InstanceSlot& slot, abi::Reason reason) noexcept;
+  std::int32_t answer(std::uint32_t handle, abi::Kind kind, abi::Reason reason,
+                      std::span<const std::byte> body) noexcept;
+  void publish_if_time_passed() noexcept;
+  void report(std::uint32_t process, const std::string& text) noexcept;
+
+  const abi::Geometry geometry_;
+  const wasm::Engine& engine_;
+  Ticker& ticker_;
+  abi::WorkerLine& line_;
+  abi::RingConsumer requests_[abi::kPollCoresMax];
+  ReplyWriter replies_;
+  const std::uint32_t home_core_;  // takes log lines and events
+  MessagePool pool_;
+  OutstandingTable outstanding_;
+  std::vector<std::unique_ptr<InstanceSlot>> slots_;  // by process index on this node
+  InstanceSlot* first_ready_ = nullptr;
+  InstanceSlot* last_ready_ = nullptr;
+  InstanceSlot* current_ = nullptr;  // whose guest runs
+  std::uint64_t published_tick_ = 0;
+};
+
+/// The imports of guests, bound to `core`.
+[[nodiscard]] Result<wasm::Linker> make_guest_linker(const wasm::Engine& engine, WorkerCore& core);
+
+}  // namespace pgrid::worker

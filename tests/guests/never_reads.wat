@@ -1,0 +1,2 @@
+;; Returns without reading.
+(module (; prelude ;) (func (export "pg_activate")))

@@ -1,0 +1,2 @@
+;; Traps before it reads anything.
+(module (; prelude ;) (func (export "pg_activate") (unreachable)))
