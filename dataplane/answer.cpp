@@ -18,8 +18,9 @@ constexpr std::uint8_t kHopLimit = 64;
 
 constexpr std::size_t round_up_4(std::size_t n) { return (n + 3) & ~std::size_t{3}; }
 
-// The FlatBuffer, offsets from its first byte. `to` and `body` may each be absent; without a body the vtable ends at
-// `reason`. tests/dataplane/answer_test.cpp proves with the generated accessors that this is what the schema means.
+// The FlatBuffer, offsets from its first byte. `to` and `body` may each be absent; without a body the vtable
+// ends at `reason`. tests/packets/answer_test.cpp proves with the generated accessors that this is what the
+// schema means.
 //
 //   with body                                     without
 //    0  u32 24: the table's offset                 0  u32 20
@@ -41,7 +42,9 @@ struct Layout {
   [[nodiscard]] constexpr std::size_t kind() const { return reason() + 2; }
   [[nodiscard]] constexpr std::size_t to() const { return reason() + 4; }
   [[nodiscard]] constexpr std::size_t table_end() const { return to() + (has_to ? 24 : 0); }
-  [[nodiscard]] constexpr std::size_t size() const { return table_end() + (has_body ? 4 : 0); }  // body not counted
+  [[nodiscard]] constexpr std::size_t size() const {
+    return table_end() + (has_body ? 4 : 0);
+  }  // body not counted
 };
 static_assert(Layout{false, true}.size() == 48 && Layout{true, true}.size() == 72 &&
               Layout{false, false}.size() == 36 && Layout{true, false}.size() == 60);
@@ -77,7 +80,8 @@ template <Layout layout>
 constexpr ChecksumSum kHeadSum = [] {
   ChecksumSum sum = 0;
   for (std::size_t i = 0; i < kHead<layout>.size(); ++i)
-    sum += ChecksumSum{kHead<layout>[i]} << (i % 2 == 0 ? 0 : 8);  // as the machine would load it: little-endian
+    sum += ChecksumSum{kHead<layout>[i]}
+           << (i % 2 == 0 ? 0 : 8);  // as the machine would load it: little-endian
   return sum;
 }();
 
@@ -107,7 +111,8 @@ ChecksumSum write_payload(std::byte* payload, const AnswerFields& fields, std::s
   flat[layout.kind()] = static_cast<std::byte>(fields.kind);
   sum += halves(id) + reason + static_cast<std::uint8_t>(fields.kind);
   if constexpr (layout.has_to)
-    sum += copy_and_sum(flat + layout.to(), reinterpret_cast<const std::byte*>(fields.to), sizeof(RightOnWire));
+    sum +=
+        copy_and_sum(flat + layout.to(), reinterpret_cast<const std::byte*>(fields.to), sizeof(RightOnWire));
   if constexpr (layout.has_body) {
     const auto length = static_cast<std::uint32_t>(body.size());
     std::memcpy(flat + layout.table_end(), &length, sizeof length);
@@ -131,10 +136,12 @@ std::byte* write_ethernet(std::byte* out, const ReturnPath& path) {
   return out + 2;
 }
 
-/// Writes an IPv4 header and returns the sum of the pseudo-header. Identification 0 with "don't fragment": RFC 6864.
+/// Writes an IPv4 header and returns the sum of the pseudo-header. Identification 0 with "don't fragment":
+/// RFC 6864.
 ChecksumSum write_ipv4(std::byte* ip, const ReturnPath& path, std::size_t udp_length, bool offload) {
   constexpr std::uint8_t head[kIpv4] = {0x45, 0, 0, 0, 0, 0, 0x40, 0, kHopLimit, kProtocolUdp};
-  constexpr ChecksumSum head_sum = word_sum(0x4500) + word_sum(0x4000) + word_sum(kHopLimit << 8 | kProtocolUdp);
+  constexpr ChecksumSum head_sum =
+      word_sum(0x4500) + word_sum(0x4000) + word_sum(kHopLimit << 8 | kProtocolUdp);
   const auto total = static_cast<std::uint16_t>(kIpv4 + udp_length);
   std::memcpy(ip, head, sizeof head);
   store_be16(ip + 2, total);

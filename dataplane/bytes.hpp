@@ -7,7 +7,9 @@
 
 namespace pgrid::dataplane {
 
-[[nodiscard]] inline std::uint8_t load_u8(const std::byte* p) noexcept { return std::to_integer<std::uint8_t>(*p); }
+[[nodiscard]] inline std::uint8_t load_u8(const std::byte* p) noexcept {
+  return std::to_integer<std::uint8_t>(*p);
+}
 
 [[nodiscard]] inline std::uint16_t load_be16(const std::byte* p) noexcept {
   std::uint16_t value;
@@ -28,6 +30,8 @@ inline void store_be16(std::byte* p, std::uint16_t value) noexcept {
   value = __builtin_bswap16(value);
   std::memcpy(p, &value, sizeof value);
 }
-inline void store_native16(std::byte* p, std::uint16_t value) noexcept { std::memcpy(p, &value, sizeof value); }
+inline void store_native16(std::byte* p, std::uint16_t value) noexcept {
+  std::memcpy(p, &value, sizeof value);
+}
 
 }  // namespace pgrid::dataplane

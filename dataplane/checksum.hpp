@@ -1,8 +1,8 @@
 // The internet checksum (RFC 1071): the one's complement of the one's complement sum of 16-bit words.
 //
-// Sums are kept in the machine's byte order, which RFC 1071 section 2(B) allows: the folded result is stored as it is and
-// lands in network order. A `ChecksumSum` adds 32-bit words into 64 bits, so it can take 2^32 of them before it must be
-// folded; partial sums over ranges that begin at an even offset are simply added.
+// Sums are kept in the machine's byte order, which RFC 1071 section 2(B) allows: the folded result is stored
+// as it is and lands in network order. A `ChecksumSum` adds 32-bit words into 64 bits, so it can take 2^32 of
+// them before it must be folded; partial sums over ranges that begin at an even offset are simply added.
 #pragma once
 
 #include <bit>
@@ -22,7 +22,9 @@ inline constexpr std::uint8_t kProtocolIcmp = 1;
 inline constexpr std::uint8_t kProtocolIcmpV6 = 58;
 
 /// A 16-bit number as it counts in a sum when it stands in network order.
-constexpr ChecksumSum word_sum(std::uint16_t value) { return static_cast<std::uint16_t>(value << 8 | value >> 8); }
+constexpr ChecksumSum word_sum(std::uint16_t value) {
+  return static_cast<std::uint16_t>(value << 8 | value >> 8);
+}
 
 /// Down to 16 bits, carries added back.
 [[nodiscard]] constexpr std::uint16_t fold(ChecksumSum sum) noexcept {
@@ -35,7 +37,8 @@ constexpr ChecksumSum word_sum(std::uint16_t value) { return static_cast<std::ui
 
 namespace detail {
 
-// Two 64-bit lanes: SSE2 and NEON, which every machine this runs on has. Each 16 bytes become four 32-bit additions.
+// Two 64-bit lanes: SSE2 and NEON, which every machine this runs on has. Each 16 bytes become four 32-bit
+// additions.
 using Lanes = std::uint64_t __attribute__((vector_size(16)));
 
 template <bool copy>
@@ -88,12 +91,13 @@ template <bool copy>
 }
 
 /// Copies and sums in one pass. The ranges do not overlap.
-[[nodiscard]] inline ChecksumSum copy_and_sum(std::byte* to, const std::byte* from, std::size_t length) noexcept {
+[[nodiscard]] inline ChecksumSum copy_and_sum(std::byte* to, const std::byte* from,
+                                              std::size_t length) noexcept {
   return detail::sum_or_copy<true>(to, from, length);
 }
 
-/// Pseudo-header of UDP, ICMPv6 over IPv4 (RFC 768) or IPv6 (RFC 8200 section 8.1): both addresses, as they lie one behind
-/// the other in the IP header, the protocol and the length of what follows the IP header.
+/// Pseudo-header of UDP, ICMPv6 over IPv4 (RFC 768) or IPv6 (RFC 8200 section 8.1): both addresses, as they
+/// lie one behind the other in the IP header, the protocol and the length of what follows the IP header.
 [[nodiscard]] inline ChecksumSum pseudo_header_v4(const std::byte* addresses, std::uint8_t protocol,
                                                   std::size_t length) noexcept {
   return ChecksumSum{load_native32(addresses)} + load_native32(addresses + 4) + word_sum(protocol) +

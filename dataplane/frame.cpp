@@ -13,8 +13,8 @@ using abi::Counter;
 
 constexpr std::uint16_t kEtherIpv4 = 0x0800;
 constexpr std::uint16_t kEtherArp = 0x0806;
-constexpr std::uint16_t kEtherVlan = 0x8100;         // 802.1Q customer tag
-constexpr std::uint16_t kEtherServiceTag = 0x88a8;   // 802.1ad: only ever outside another tag
+constexpr std::uint16_t kEtherVlan = 0x8100;        // 802.1Q customer tag
+constexpr std::uint16_t kEtherServiceTag = 0x88a8;  // 802.1ad: only ever outside another tag
 constexpr std::uint16_t kEtherOldServiceTag = 0x9100;
 constexpr std::uint16_t kEtherIpv6 = 0x86dd;
 
@@ -23,7 +23,7 @@ constexpr std::size_t kVlanTag = 4;
 constexpr std::size_t kIpv4 = 20;
 constexpr std::size_t kIpv6 = 40;
 constexpr std::size_t kUdp = 8;
-constexpr std::size_t kArp = 28;       // of Ethernet and IPv4
+constexpr std::size_t kArp = 28;  // of Ethernet and IPv4
 constexpr std::size_t kIcmpEcho = 8;
 constexpr std::size_t kSolicitation = 24;  // ICMPv6 header, reserved word, target
 
@@ -65,8 +65,8 @@ bool is_our_solicited_node(const PortIdentity& port, const std::byte* address) {
   return false;
 }
 
-/// 0/8 "this network", 127/8 loopback, 224/4 multicast, 240/4 reserved with the broadcast address: RFC 1122 section
-/// 3.2.1.3; and our own.
+/// 0/8 "this network", 127/8 loopback, 224/4 multicast, 240/4 reserved with the broadcast address: RFC 1122
+/// section 3.2.1.3; and our own.
 bool is_answerable_ipv4(const PortIdentity& port, const std::byte* address) {
   const std::uint8_t first = load_u8(address);
   return first != 0 && first != 127 && first < 224 && !is_our_ipv4(port, address);
@@ -81,7 +81,8 @@ bool is_answerable_ipv6(const PortIdentity& port, const std::byte* address) {
 }
 bool is_unspecified(const std::byte* ipv6) { return (load_native64(ipv6) | load_native64(ipv6 + 8)) == 0; }
 
-ParsedFrame parse_udp(Frame& frame, std::span<const std::byte> l4, ChecksumSum addresses, const Received& received) {
+ParsedFrame parse_udp(Frame& frame, std::span<const std::byte> l4, ChecksumSum addresses,
+                      const Received& received) {
   if (l4.size() < kUdp) return drop(Counter::udp_malformed);
   const std::size_t length = load_be16(l4.data() + 4);
   if (length != l4.size()) return drop(Counter::udp_malformed);
@@ -97,8 +98,8 @@ ParsedFrame parse_udp(Frame& frame, std::span<const std::byte> l4, ChecksumSum a
 
 // The kernel and NICs do not offload ICMP, so its checksum is always computed here; pings are rare.
 ParsedFrame parse_icmp(Frame& frame, std::span<const std::byte> l4) {
-  if (l4.size() < kIcmpEcho || load_be16(l4.data()) != 0x0800 /* type 8, code 0 */ || frame.l3_length != kIpv4 ||
-      !checksum_is_good(sum_bytes(l4.data(), l4.size())))
+  if (l4.size() < kIcmpEcho || load_be16(l4.data()) != 0x0800 /* type 8, code 0 */ ||
+      frame.l3_length != kIpv4 || !checksum_is_good(sum_bytes(l4.data(), l4.size())))
     return drop(Counter::icmp_ignored);
   frame.payload = l4;
   return take(FrameKind::echo_request_v4, frame);
@@ -129,7 +130,8 @@ ParsedFrame parse_ipv4(Frame& frame, std::span<const std::byte> l3, const Receiv
 }
 
 /// RFC 4861 section 7.1.1, in its order.
-bool is_valid_solicitation(std::span<const std::byte> l4, const std::byte* ip, bool from_nobody, bool to_solicited) {
+bool is_valid_solicitation(std::span<const std::byte> l4, const std::byte* ip, bool from_nobody,
+                           bool to_solicited) {
   if (load_u8(ip + 7) != 255 || load_u8(l4.data() + 1) != 0 || l4.size() < kSolicitation) return false;
   if (load_u8(l4.data() + 8) == 0xff) return false;
   if (from_nobody && !to_solicited) return false;
@@ -143,7 +145,8 @@ bool is_valid_solicitation(std::span<const std::byte> l4, const std::byte* ip, b
   return true;
 }
 
-ParsedFrame parse_icmp_v6(Frame& frame, std::span<const std::byte> l4, const Received& received, bool to_solicited) {
+ParsedFrame parse_icmp_v6(Frame& frame, std::span<const std::byte> l4, const Received& received,
+                          bool to_solicited) {
   constexpr std::uint8_t kEchoRequest = 128;
   constexpr std::uint8_t kNeighbourSolicitation = 135;
   const std::byte* ip = frame.ip();
@@ -151,8 +154,10 @@ ParsedFrame parse_icmp_v6(Frame& frame, std::span<const std::byte> l4, const Rec
   if (l4.size() < kIcmpEcho) return drop(Counter::icmp_ignored);
   const std::uint8_t type = load_u8(l4.data());
   const bool solicitation = type == kNeighbourSolicitation;
-  if (!is_answerable_ipv6(received.port, ip + 8) && !(solicitation && from_nobody)) return drop(Counter::source_invalid);
-  if (!checksum_is_good(pseudo_header_v6(ip + 8, kProtocolIcmpV6, l4.size()) + sum_bytes(l4.data(), l4.size())))
+  if (!is_answerable_ipv6(received.port, ip + 8) && !(solicitation && from_nobody))
+    return drop(Counter::source_invalid);
+  if (!checksum_is_good(pseudo_header_v6(ip + 8, kProtocolIcmpV6, l4.size()) +
+                        sum_bytes(l4.data(), l4.size())))
     return drop(Counter::icmp_ignored);
   frame.payload = l4;
   if (solicitation && is_valid_solicitation(l4, ip, from_nobody, to_solicited) &&
@@ -204,7 +209,8 @@ ParsedFrame parse_frame(std::span<const std::byte> bytes, const PortIdentity& po
   if (bytes.size() < kEthernet) return drop(Counter::frame_truncated);
   const std::byte* start = bytes.data();
   const Received received{port, ip, l4, (load_u8(start) & 1) != 0};
-  if (!received.to_group && std::memcmp(start, port.mac.data(), 6) != 0) return drop(Counter::frame_not_for_us);
+  if (!received.to_group && std::memcmp(start, port.mac.data(), 6) != 0)
+    return drop(Counter::frame_not_for_us);
   if ((load_u8(start + 6) & 1) != 0 || std::memcmp(start + 6, port.mac.data(), 6) == 0)
     return drop(Counter::source_invalid);
 
@@ -223,12 +229,17 @@ ParsedFrame parse_frame(std::span<const std::byte> bytes, const PortIdentity& po
   }
   const auto l3 = bytes.subspan(frame.l2_length);
   switch (type) {
-    case kEtherIpv4: return parse_ipv4(frame, l3, received);
-    case kEtherIpv6: return parse_ipv6(frame, l3, received);
-    case kEtherArp: return parse_arp(frame, l3, received);
+    case kEtherIpv4:
+      return parse_ipv4(frame, l3, received);
+    case kEtherIpv6:
+      return parse_ipv6(frame, l3, received);
+    case kEtherArp:
+      return parse_arp(frame, l3, received);
     case kEtherServiceTag:
-    case kEtherOldServiceTag: return drop(Counter::vlan_nested);
-    default: return drop(Counter::ethertype_unknown);
+    case kEtherOldServiceTag:
+      return drop(Counter::vlan_nested);
+    default:
+      return drop(Counter::ethertype_unknown);
   }
 }
 

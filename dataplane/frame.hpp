@@ -1,5 +1,5 @@
-// What a received frame is: checks of Ethernet, VLAN, IP and UDP, and of the node's own small protocols. Pure functions
-// over bytes; nothing behind the span is read.
+// What a received frame is: checks of Ethernet, VLAN, IP and UDP, and of the node's own small protocols. Pure
+// functions over bytes; nothing behind the span is read.
 //
 // The order of checks is the order of headers, so a counter names the outermost thing that is wrong.
 #pragma once
@@ -84,9 +84,9 @@ struct ParsedFrame {
   Frame frame;        // of every other kind
 };
 
-/// Looks at one received frame. `ip` and `l4` are what the NIC found about the IPv4 header checksum and the UDP checksum:
-/// good is believed, bad is dropped, unknown is computed here unless the port trusts.
-[[nodiscard]] ParsedFrame parse_frame(std::span<const std::byte> bytes, const PortIdentity& port, ChecksumStatus ip,
-                                      ChecksumStatus l4) noexcept;
+/// Looks at one received frame. `ip` and `l4` are what the NIC found about the IPv4 header checksum and the
+/// UDP checksum: good is believed, bad is dropped, unknown is computed here unless the port trusts.
+[[nodiscard]] ParsedFrame parse_frame(std::span<const std::byte> bytes, const PortIdentity& port,
+                                      ChecksumStatus ip, ChecksumStatus l4) noexcept;
 
 }  // namespace pgrid::dataplane

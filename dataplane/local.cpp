@@ -31,7 +31,8 @@ std::size_t answer_arp(std::byte* ethernet, std::byte* arp, const PortIdentity& 
   return 28;
 }
 
-std::size_t answer_echo_v4(std::byte* ethernet, std::byte* ip, std::size_t icmp_length, const PortIdentity& port) {
+std::size_t answer_echo_v4(std::byte* ethernet, std::byte* ip, std::size_t icmp_length,
+                           const PortIdentity& port) {
   return_to_sender(ethernet, port);
   std::byte* icmp = ip + 20;
   std::swap_ranges(ip + 12, ip + 16, ip + 16);
@@ -48,11 +49,13 @@ void seal_icmp_v6(std::byte* ip, std::size_t icmp_length) {
   std::byte* icmp = ip + 40;
   store_be16(ip + 4, static_cast<std::uint16_t>(icmp_length));
   store_native16(icmp + 2, 0);
-  const ChecksumSum sum = pseudo_header_v6(ip + 8, kProtocolIcmpV6, icmp_length) + sum_bytes(icmp, icmp_length);
+  const ChecksumSum sum =
+      pseudo_header_v6(ip + 8, kProtocolIcmpV6, icmp_length) + sum_bytes(icmp, icmp_length);
   store_native16(icmp + 2, checksum_of(sum));
 }
 
-std::size_t answer_echo_v6(std::byte* ethernet, std::byte* ip, std::size_t icmp_length, const PortIdentity& port) {
+std::size_t answer_echo_v6(std::byte* ethernet, std::byte* ip, std::size_t icmp_length,
+                           const PortIdentity& port) {
   return_to_sender(ethernet, port);
   std::swap_ranges(ip + 8, ip + 24, ip + 24);
   set_u8(ip + 7, kHopLimit);
@@ -62,7 +65,8 @@ std::size_t answer_echo_v6(std::byte* ethernet, std::byte* ip, std::size_t icmp_
 }
 
 /// RFC 4861 sections 4.4 and 7.2.4. `room` is how many bytes may be written from the IPv6 header on.
-std::size_t answer_solicitation(std::byte* ethernet, std::byte* ip, std::size_t room, const PortIdentity& port) {
+std::size_t answer_solicitation(std::byte* ethernet, std::byte* ip, std::size_t room,
+                                const PortIdentity& port) {
   constexpr std::uint8_t all_nodes[16] = {0xff, 0x02, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1};
   constexpr std::uint8_t all_nodes_mac[6] = {0x33, 0x33, 0, 0, 0, 1};
   constexpr std::uint8_t kSolicited = 0x40;
@@ -71,7 +75,8 @@ std::size_t answer_solicitation(std::byte* ethernet, std::byte* ip, std::size_t 
   const bool to_group = load_u8(ip + 24) == 0xff;
   const bool from_nobody = (load_native64(ip + 8) | load_native64(ip + 16)) == 0;
   const bool with_address = room >= 40 + kAdvertisement + kTargetAddressOption;
-  if (!with_address && to_group) return 0;  // the option may be left out only when the asker knows our MAC address
+  if (!with_address && to_group)
+    return 0;  // the option may be left out only when the asker knows our MAC address
 
   return_to_sender(ethernet, port);
   std::byte target[16];
@@ -100,7 +105,8 @@ std::size_t answer_solicitation(std::byte* ethernet, std::byte* ip, std::size_t 
 
 }  // namespace
 
-std::size_t answer_in_place(std::span<std::byte> frame, const ParsedFrame& parsed, const PortIdentity& port) noexcept {
+std::size_t answer_in_place(std::span<std::byte> frame, const ParsedFrame& parsed,
+                            const PortIdentity& port) noexcept {
   if (parsed.kind == FrameKind::message || parsed.kind == FrameKind::dropped) return 0;
   const Frame& request = parsed.frame;
   if (frame.size() < request.length) return 0;
@@ -108,14 +114,21 @@ std::size_t answer_in_place(std::span<std::byte> frame, const ParsedFrame& parse
   std::byte* l3 = ethernet + request.l2_length;
   std::size_t length = 0;
   switch (parsed.kind) {
-    case FrameKind::arp_request: length = answer_arp(ethernet, l3, port); break;
-    case FrameKind::echo_request_v4: length = answer_echo_v4(ethernet, l3, request.payload.size(), port); break;
-    case FrameKind::echo_request_v6: length = answer_echo_v6(ethernet, l3, request.payload.size(), port); break;
+    case FrameKind::arp_request:
+      length = answer_arp(ethernet, l3, port);
+      break;
+    case FrameKind::echo_request_v4:
+      length = answer_echo_v4(ethernet, l3, request.payload.size(), port);
+      break;
+    case FrameKind::echo_request_v6:
+      length = answer_echo_v6(ethernet, l3, request.payload.size(), port);
+      break;
     case FrameKind::neighbour_solicitation:
       length = answer_solicitation(ethernet, l3, frame.size() - request.l2_length, port);
       break;
     case FrameKind::message:
-    case FrameKind::dropped: break;
+    case FrameKind::dropped:
+      break;
   }
   return length == 0 ? 0 : request.l2_length + length;
 }

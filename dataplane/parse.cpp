@@ -13,16 +13,25 @@ ParsedMessage fail(Counter why) { return {why, false, {}}; }
 /// Cold: one row per way an envelope can be wrong.
 [[gnu::cold, gnu::noinline]] Counter counter_of(Envelope verdict) {
   switch (verdict) {
-    case Envelope::unknown_protocol: return Counter::unknown_protocol;
-    case Envelope::payload_too_long: return Counter::payload_too_long;
-    case Envelope::truncated: return Counter::envelope_truncated;
-    case Envelope::not_grid: return Counter::envelope_not_grid;
-    case Envelope::not_shortest: return Counter::envelope_not_shortest;
-    case Envelope::length: return Counter::envelope_length;
-    case Envelope::padding: return Counter::envelope_padding;
-    case Envelope::content_size: return Counter::message_size;
+    case Envelope::unknown_protocol:
+      return Counter::unknown_protocol;
+    case Envelope::payload_too_long:
+      return Counter::payload_too_long;
+    case Envelope::truncated:
+      return Counter::envelope_truncated;
+    case Envelope::not_grid:
+      return Counter::envelope_not_grid;
+    case Envelope::not_shortest:
+      return Counter::envelope_not_shortest;
+    case Envelope::length:
+      return Counter::envelope_length;
+    case Envelope::padding:
+      return Counter::envelope_padding;
+    case Envelope::content_size:
+      return Counter::message_size;
     case Envelope::malformed:
-    case Envelope::message_1: break;
+    case Envelope::message_1:
+      break;
   }
   return Counter::envelope_malformed;
 }
@@ -31,17 +40,20 @@ ParsedMessage fail(Counter why) { return {why, false, {}}; }
 
 ParsedMessage parse_message(std::span<const std::byte> payload) noexcept {
   const wire::OpenedEnvelope opened = wire::open_envelope(payload);
-  if (opened.verdict != Envelope::message_1) [[unlikely]] return fail(counter_of(opened.verdict));
+  if (opened.verdict != Envelope::message_1) [[unlikely]]
+    return fail(counter_of(opened.verdict));
 
   const auto* content = reinterpret_cast<const std::uint8_t*>(opened.content.data());
-  constexpr flatbuffers::uoffset_t kDepth = 1;   // one table, nothing nested
+  constexpr flatbuffers::uoffset_t kDepth = 1;  // one table, nothing nested
   constexpr flatbuffers::uoffset_t kTables = 1;
   flatbuffers::Verifier verifier(content, opened.content.size(), kDepth, kTables);
-  if (!wire::VerifyMessageBuffer(verifier)) [[unlikely]] return fail(Counter::message_malformed);
+  if (!wire::VerifyMessageBuffer(verifier)) [[unlikely]]
+    return fail(Counter::message_malformed);
 
   const wire::Message& wire_message = *wire::GetMessage(content);
   const auto kind = static_cast<std::uint8_t>(wire_message.kind());
-  if (kind >= abi::kKindCount) [[unlikely]] return fail(Counter::message_kind_unknown);
+  if (kind >= abi::kKindCount) [[unlikely]]
+    return fail(Counter::message_kind_unknown);
 
   ParsedMessage parsed{Counter::rx_packets, true, {}};
   MessageView& message = parsed.message;
@@ -52,9 +64,11 @@ ParsedMessage parse_message(std::span<const std::byte> payload) noexcept {
   message.deadline_us = wire_message.deadline_us();
   if (message.kind == abi::Kind::request && message.to == nullptr) [[unlikely]]
     return fail(Counter::message_right_missing);
-  if (const auto* id = wire_message.id()) std::memcpy(message.id.data(), id->bytes()->data(), message.id.size());
+  if (const auto* id = wire_message.id())
+    std::memcpy(message.id.data(), id->bytes()->data(), message.id.size());
   if (const auto* rights = wire_message.rights()) {
-    if (rights->size() > abi::kCarriedRightsMax) [[unlikely]] return fail(Counter::message_rights_too_many);
+    if (rights->size() > abi::kCarriedRightsMax) [[unlikely]]
+      return fail(Counter::message_rights_too_many);
     message.nb_rights = rights->size();
   }
   if (const auto* body = wire_message.body())

@@ -1,5 +1,5 @@
-// From a UDP payload to a message: the envelope, then the FlatBuffers verifier, then what message-1 says a message must
-// have. Whether the sender may do what it asks is not decided here: see authorize.hpp.
+// From a UDP payload to a message: the envelope, then the FlatBuffers verifier, then what message-1 says a
+// message must have. Whether the sender may do what it asks is not decided here: see authorize.hpp.
 #pragma once
 
 #include <array>
@@ -22,23 +22,25 @@ static_assert(sizeof(RightOnWire) == 24);
 /// A checked message. Borrows the payload's bytes.
 struct MessageView {
   abi::Kind kind = abi::Kind::request;
-  abi::Reason reason = abi::Reason::none;   // of a non-commitment; may be a number that we do not know
-  const RightOnWire* to = nullptr;          // never null for a request
-  const RightOnWire* reply_to = nullptr;    // null: the answer bears only the id
-  std::array<std::uint8_t, 8> id{};         // zero when the sender gave none
-  std::uint32_t deadline_us = 0;            // 0: the right's maximum
-  std::uint32_t nb_rights = 0;              // carried, at most abi::kCarriedRightsMax
-  std::span<const std::byte> body;          // may be longer than abi::kBodyMax: that is `too_large`, not malformed
+  abi::Reason reason = abi::Reason::none;  // of a non-commitment; may be a number that we do not know
+  const RightOnWire* to = nullptr;         // never null for a request
+  const RightOnWire* reply_to = nullptr;   // null: the answer bears only the id
+  std::array<std::uint8_t, 8> id{};        // zero when the sender gave none
+  std::uint32_t deadline_us = 0;           // 0: the right's maximum
+  std::uint32_t nb_rights = 0;             // carried, at most abi::kCarriedRightsMax
+  std::span<const std::byte> body;  // may be longer than abi::kBodyMax: that is `too_large`, not malformed
 };
 
 struct ParsedMessage {
-  abi::Counter failure;  // when not ok; Counter::unknown_protocol for a well-formed envelope with another pCID
+  abi::Counter
+      failure;  // when not ok; Counter::unknown_protocol for a well-formed envelope with another pCID
   bool ok;
   MessageView message;
 };
 
-/// Whether the FlatBuffer in this payload lies on a multiple of 4. Ethernet frames whose IP header has no options do so
-/// (DESIGN section 3); others are copied by the caller to a scratch buffer for which this holds.
+/// Whether the FlatBuffer in this payload lies on a multiple of 4. Ethernet frames whose IP header has no
+/// options do so (DESIGN section 3); others are copied by the caller to a scratch buffer for which this
+/// holds.
 [[nodiscard]] inline bool is_aligned(std::span<const std::byte> payload) noexcept {
   return (reinterpret_cast<std::uintptr_t>(payload.data()) + wire::kFlatBufferOffset) % 4 == 0;
 }
@@ -47,7 +49,8 @@ struct ParsedMessage {
 inline constexpr std::size_t kScratchOffset = 2;
 struct alignas(64) PayloadScratch {
   std::byte bytes[kScratchOffset + wire::kPayloadMax];
-  /// Copies the payload; what is longer than any datagram may be stays where it is and fails as payload_too_long.
+  /// Copies the payload; what is longer than any datagram may be stays where it is and fails as
+  /// payload_too_long.
   [[nodiscard]] std::span<const std::byte> align(std::span<const std::byte> payload) noexcept {
     if (payload.size() > wire::kPayloadMax) return payload;
     std::memcpy(bytes + kScratchOffset, payload.data(), payload.size());

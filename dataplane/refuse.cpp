@@ -20,9 +20,9 @@ bool RefusalLimiter::allow(const Frame& frame, std::uint64_t now_tsc) noexcept {
   return take_token(buckets_[hash % kRefusalBuckets], shape_, now_tsc);
 }
 
-std::size_t write_refusal(std::byte* out, const Frame& frame, const ReturnPath& path, const MessageView& message,
-                          abi::Reason reason, RefusalLimiter& limiter, std::uint64_t now_tsc,
-                          bool offload_checksums) noexcept {
+std::size_t write_refusal(std::byte* out, const Frame& frame, const ReturnPath& path,
+                          const MessageView& message, abi::Reason reason, RefusalLimiter& limiter,
+                          std::uint64_t now_tsc, bool offload_checksums) noexcept {
   if (message.kind != abi::Kind::request) return 0;
   if (answer_payload_size(message.reply_to != nullptr, 0) > frame.payload.size()) return 0;
   if (!limiter.allow(frame, now_tsc)) return 0;
@@ -30,8 +30,9 @@ std::size_t write_refusal(std::byte* out, const Frame& frame, const ReturnPath& 
   return write_answer_frame(out, path, fields, {}, offload_checksums);
 }
 
-std::size_t write_unknown_protocol(std::byte* out, const Frame& frame, const ReturnPath& path, RefusalLimiter& limiter,
-                                   std::uint64_t now_tsc, bool offload_checksums) noexcept {
+std::size_t write_unknown_protocol(std::byte* out, const Frame& frame, const ReturnPath& path,
+                                   RefusalLimiter& limiter, std::uint64_t now_tsc,
+                                   bool offload_checksums) noexcept {
   if (answer_payload_size(false, 0) >= frame.payload.size()) return 0;
   if (!limiter.allow(frame, now_tsc)) return 0;
   std::uint8_t hash[crypto_hash_sha256_BYTES];

@@ -13,21 +13,21 @@ namespace pgrid::dataplane {
 
 /// Addresses are as they stand in the answer: its source is us. Kept in the in-flight entry.
 struct ReturnPath {
-  std::array<std::uint8_t, 16> source;       // network order; IPv4 uses the first 4 bytes, the rest is zero
+  std::array<std::uint8_t, 16> source;  // network order; IPv4 uses the first 4 bytes, the rest is zero
   std::array<std::uint8_t, 16> destination;
   MacAddress source_mac;
   MacAddress destination_mac;
   std::uint16_t source_port;  // host order
   std::uint16_t destination_port;
-  std::uint16_t vlan_tci;     // host order
-  std::uint16_t port_id;      // of the NIC port
-  std::uint8_t ip_version;    // 4 or 6
+  std::uint16_t vlan_tci;   // host order
+  std::uint16_t port_id;    // of the NIC port
+  std::uint8_t ip_version;  // 4 or 6
   bool vlan;
 };
 static_assert(sizeof(ReturnPath) <= 56 && std::is_trivially_copyable_v<ReturnPath>);
 
-/// REQUIRES: `frame` is of kind message. The answer leaves through the port and VLAN it came from, to the MAC address that
-/// sent it: a node needs no routes and no neighbour table.
+/// REQUIRES: `frame` is of kind message. The answer leaves through the port and VLAN it came from, to the MAC
+/// address that sent it: a node needs no routes and no neighbour table.
 [[nodiscard]] inline ReturnPath return_path_of(const Frame& frame, const PortIdentity& port,
                                                std::uint16_t port_id) noexcept {
   ReturnPath path{};
