@@ -12,7 +12,8 @@ constexpr const char* kKinds =
     "use tap:NAME, null:, a PCI address such as 0000:65:00.0, or DPDK devargs that begin with net_";
 
 bool is_hex(std::string_view text) {
-  return !text.empty() && std::all_of(text.begin(), text.end(), [](unsigned char c) { return std::isxdigit(c) != 0; });
+  return !text.empty() &&
+         std::all_of(text.begin(), text.end(), [](unsigned char c) { return std::isxdigit(c) != 0; });
 }
 
 /// "0000:65:00.0", or "65:00.0" in domain 0: the address in full, or empty.
@@ -20,8 +21,8 @@ std::string pci_address(std::string_view text) {
   const std::string full = text.size() == 7 ? "0000:" + std::string(text) : std::string(text);
   if (full.size() != 12 || full[4] != ':' || full[7] != ':' || full[10] != '.') return {};
   const std::string_view view = full;
-  const bool fields_ok = is_hex(view.substr(0, 4)) && is_hex(view.substr(5, 2)) && is_hex(view.substr(8, 2)) &&
-                         full[11] >= '0' && full[11] <= '7';
+  const bool fields_ok = is_hex(view.substr(0, 4)) && is_hex(view.substr(5, 2)) &&
+                         is_hex(view.substr(8, 2)) && full[11] >= '0' && full[11] <= '7';
   return fields_ok ? full : std::string{};
 }
 
@@ -36,7 +37,8 @@ std::pair<std::string_view, std::string_view> split_arguments(std::string_view t
 
 Result<void> check_interface_name(std::string_view name) {
   const std::string operation = "interface name \"" + std::string(name) + "\"";
-  if (name.empty()) return fail(Errc::invalid_argument, operation, "it is empty", "write a name, such as tap:pg0");
+  if (name.empty())
+    return fail(Errc::invalid_argument, operation, "it is empty", "write a name, such as tap:pg0");
   if (name.size() > kInterfaceNameMax)
     return fail(Errc::invalid_argument, operation, std::to_string(name.size()) + " characters",
                 "the kernel takes at most " + std::to_string(kInterfaceNameMax));
@@ -63,7 +65,8 @@ Result<DeviceSpec> parse_device(std::string_view text) {
     return spec;
   }
   if (text.starts_with("null:")) {
-    if (text.size() > 5) return fail(Errc::invalid_argument, operation, "a null port takes no name", "write null:");
+    if (text.size() > 5)
+      return fail(Errc::invalid_argument, operation, "a null port takes no name", "write null:");
     spec.kind = DeviceKind::null;
     return spec;
   }

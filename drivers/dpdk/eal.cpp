@@ -41,8 +41,8 @@ std::string join(const std::vector<unsigned>& numbers) {
   return text;
 }
 
-/// "0@(1,2),1@0": lcore 0, the helper thread, floats over the CPUs that no poll core has (over all, where none is left);
-/// lcores 1 and up sit on one poll CPU each.
+/// "0@(1,2),1@0": lcore 0, the helper thread, floats over the CPUs that no poll core has (over all, where
+/// none is left); lcores 1 and up sit on one poll CPU each.
 std::string lcore_map(const std::vector<unsigned>& allowed, const std::vector<unsigned>& poll_cpus) {
   std::vector<unsigned> helper;
   for (const unsigned cpu : allowed)
@@ -72,7 +72,8 @@ Result<void> check(const EalOptions& options, const std::vector<unsigned>& allow
   return {};
 }
 
-/// Paths of the Unix sockets below `folder` that this process listens on: DPDK does not say which names it took.
+/// Paths of the Unix sockets below `folder` that this process listens on: DPDK does not say which names it
+/// took.
 std::vector<std::filesystem::path> own_sockets_below(const std::filesystem::path& folder) {
   std::vector<std::filesystem::path> found;
   std::error_code error;
@@ -105,16 +106,21 @@ Result<Eal> Eal::init(const EalOptions& options) {
   if (auto ok = check(options, allowed); !ok) return std::unexpected(ok.error());
 
   Eal eal;
-  eal.no_huge_pages_reason_ =
-      options.huge_pages ? why_no_huge_pages(options.memory_mib) : "the configuration says huge_pages = false";
+  eal.no_huge_pages_reason_ = options.huge_pages ? why_no_huge_pages(options.memory_mib)
+                                                 : "the configuration says huge_pages = false";
   eal.huge_pages_ = eal.no_huge_pages_reason_.empty();
   const std::filesystem::path parent = runtime_parent();
   const bool telemetry = options.telemetry && ::access(parent.c_str(), W_OK | X_OK) == 0;
 
-  std::vector<std::string> arguments = {"pgrid", "--proc-type=primary", "--file-prefix=" + options.file_prefix,
-                                        "--lcores=" + lcore_map(allowed, options.poll_cpus), "--main-lcore=0",
-                                        "-m", std::to_string(options.memory_mib)};
-  // Nothing of ours is shared with secondary processes. --in-memory says that for huge pages; without them EAL refuses it
+  std::vector<std::string> arguments = {"pgrid",
+                                        "--proc-type=primary",
+                                        "--file-prefix=" + options.file_prefix,
+                                        "--lcores=" + lcore_map(allowed, options.poll_cpus),
+                                        "--main-lcore=0",
+                                        "-m",
+                                        std::to_string(options.memory_mib)};
+  // Nothing of ours is shared with secondary processes. --in-memory says that for huge pages; without them
+  // EAL refuses it
   // ("--legacy-mem is not compatible"), and --no-shconf says it.
   if (eal.huge_pages_) {
     arguments.insert(arguments.end(), {"--in-memory"});
@@ -125,7 +131,8 @@ Result<Eal> Eal::init(const EalOptions& options) {
   if (options.pci.empty()) {
     arguments.insert(arguments.end(), {"--no-pci", "--iova-mode=va"});
   } else {
-    // Allowing an address that is no device probes none at start; EthPort probes its own and can say what is wrong.
+    // Allowing an address that is no device probes none at start; EthPort probes its own and can say what is
+    // wrong.
     arguments.insert(arguments.end(), {"-a", "ffff:ff:1f.7"});
   }
   std::vector<char*> argv;
@@ -146,12 +153,20 @@ Result<Eal> Eal::init(const EalOptions& options) {
     if (cause.empty()) cause = printed;
     const char* remedy = "";
     switch (rte_errno) {
-      case EALREADY: cause = "it was started before in this process"; break;
-      case ENOMEM: remedy = "free memory, or set huge_pages = false in node.toml"; break;
-      case EACCES: remedy = "run as root, or give the program the capabilities that docs/OPERATING.md lists"; break;
-      default: remedy = "PGRID_EAL_LOG=1 in the environment shows DPDK's own log"; break;
+      case EALREADY:
+        cause = "it was started before in this process";
+        break;
+      case ENOMEM:
+        remedy = "free memory, or set huge_pages = false in node.toml";
+        break;
+      case EACCES:
+        remedy = "run as root, or give the program the capabilities that docs/OPERATING.md lists";
+        break;
+      default:
+        remedy = "PGRID_EAL_LOG=1 in the environment shows DPDK's own log";
+        break;
     }
-    const Errc code = rte_errno == ENOMEM ? Errc::out_of_resources
+    const Errc code = rte_errno == ENOMEM     ? Errc::out_of_resources
                       : rte_errno == EALREADY ? Errc::already_exists
                                               : Errc::internal;
     return fail(code, "start DPDK (rte_eal_init)", std::move(cause), remedy);

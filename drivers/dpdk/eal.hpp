@@ -1,4 +1,5 @@
-// DPDK's environment: memory, lcores, devices. The first object that a data plane makes and the last that it destroys.
+// DPDK's environment: memory, lcores, devices. The first object that a data plane makes and the last that it
+// destroys.
 #pragma once
 
 #include <cstdint>
@@ -18,16 +19,17 @@ struct Lcore {
 };
 
 struct EalOptions {
-  std::string file_prefix = "pgrid";     // the node's name: keeps nodes on one machine apart
-  bool huge_pages = true;                // take them if enough are free, else ordinary pages
-  std::uint32_t memory_mib = 64;         // all that DPDK will allocate; reserved and touched at start
-  std::vector<unsigned> poll_cpus;       // one worker lcore for each, in this order; two may be the same CPU
-  std::vector<std::string> pci;          // addresses of devices to probe ("0000:65:00.0"); none: no PCI at all
-  bool telemetry = true;                 // DPDK's telemetry socket
+  std::string file_prefix = "pgrid";  // the node's name: keeps nodes on one machine apart
+  bool huge_pages = true;             // take them if enough are free, else ordinary pages
+  std::uint32_t memory_mib = 64;      // all that DPDK will allocate; reserved and touched at start
+  std::vector<unsigned> poll_cpus;    // one worker lcore for each, in this order; two may be the same CPU
+  std::vector<std::string> pci;       // addresses of devices to probe ("0000:65:00.0"); none: no PCI at all
+  bool telemetry = true;              // DPDK's telemetry socket
 };
 
-/// The running EAL. One per process, once (DPDK cannot start twice). Move-only. The calling thread becomes the main lcore,
-/// which is left on the CPUs that no poll core has, where there are any: it is the helper thread.
+/// The running EAL. One per process, once (DPDK cannot start twice). Move-only. The calling thread becomes
+/// the main lcore, which is left on the CPUs that no poll core has, where there are any: it is the helper
+/// thread.
 class Eal {
  public:
   [[nodiscard]] static Result<Eal> init(const EalOptions& options);

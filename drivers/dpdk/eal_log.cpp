@@ -66,7 +66,8 @@ void capture_eal_log() {
   std::call_once(once, [] {
     const char* wanted = std::getenv("PGRID_EAL_LOG");
     kept().print = wanted != nullptr && *wanted == '1';
-    std::FILE* stream = ::fopencookie(nullptr, "w", {.read = nullptr, .write = write_line, .seek = nullptr, .close = nullptr});
+    std::FILE* stream = ::fopencookie(
+        nullptr, "w", {.read = nullptr, .write = write_line, .seek = nullptr, .close = nullptr});
     if (stream == nullptr) return;  // the log stays on stderr: noisy, not wrong
     std::setvbuf(stream, nullptr, _IOLBF, 1024);
     rte_openlog_stream(stream);

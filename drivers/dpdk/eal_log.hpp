@@ -5,12 +5,12 @@
 
 namespace pgrid::dpdk {
 
-/// Sends DPDK's log here from now on; repeated calls do nothing. Nothing reaches the user's terminal, except that
-/// PGRID_EAL_LOG=1 in the environment prints every line to stderr (for developers).
+/// Sends DPDK's log here from now on; repeated calls do nothing. Nothing reaches the user's terminal, except
+/// that PGRID_EAL_LOG=1 in the environment prints every line to stderr (for developers).
 void capture_eal_log();
 
-/// The warnings and errors that DPDK logged since this object was made: the first is nearly always the cause, those that
-/// follow report its consequences.
+/// The warnings and errors that DPDK logged since this object was made: the first is nearly always the cause,
+/// those that follow report its consequences.
 class EalLogScope {
  public:
   EalLogScope();
@@ -21,8 +21,8 @@ class EalLogScope {
   unsigned long start_;
 };
 
-/// The cause of a DPDK call that returned a negative errno (or left one in rte_errno): what the log said, and the errno's
-/// text.
+/// The cause of a DPDK call that returned a negative errno (or left one in rte_errno): what the log said, and
+/// the errno's text.
 [[nodiscard]] std::string describe(const EalLogScope& scope, int error_number);
 
 }  // namespace pgrid::dpdk

@@ -6,7 +6,8 @@
 
 namespace pgrid::dpdk {
 
-/// Why `mib` MiB of huge pages cannot be had now, in a few words with the command that mends it; empty: they can.
+/// Why `mib` MiB of huge pages cannot be had now, in a few words with the command that mends it; empty: they
+/// can.
 [[nodiscard]] std::string why_no_huge_pages(std::uint32_t mib);
 
 }  // namespace pgrid::dpdk

@@ -24,24 +24,32 @@ constexpr std::uint16_t kTapRxDescriptors = 1;
 
 Errc code_of(int error_number) {
   switch (error_number < 0 ? -error_number : error_number) {
-    case ENOMEM: return Errc::out_of_resources;
-    case EEXIST: return Errc::already_exists;
+    case ENOMEM:
+      return Errc::out_of_resources;
+    case EEXIST:
+      return Errc::already_exists;
     case ENODEV:
-    case ENOENT: return Errc::not_found;
+    case ENOENT:
+      return Errc::not_found;
     case EPERM:
-    case EACCES: return Errc::not_permitted;
-    case EBUSY: return Errc::busy;
-    case ENOTSUP: return Errc::unsupported;
-    case EINVAL: return Errc::invalid_argument;
-    default: return Errc::io;
+    case EACCES:
+      return Errc::not_permitted;
+    case EBUSY:
+      return Errc::busy;
+    case ENOTSUP:
+      return Errc::unsupported;
+    case EINVAL:
+      return Errc::invalid_argument;
+    default:
+      return Errc::io;
   }
 }
 
 /// Failure of a call on a port: names the call, the device, the cause from DPDK's log, and what to do.
-std::unexpected<Error> call_failed(const char* call, const DeviceSpec& spec, int error_number, const EalLogScope& log,
-                                   std::string remedy = {}) {
-  return fail(code_of(error_number), std::string(call) + " for port " + spec.text, describe(log, error_number),
-              std::move(remedy));
+std::unexpected<Error> call_failed(const char* call, const DeviceSpec& spec, int error_number,
+                                   const EalLogScope& log, std::string remedy = {}) {
+  return fail(code_of(error_number), std::string(call) + " for port " + spec.text,
+              describe(log, error_number), std::move(remedy));
 }
 
 std::string unused_name(const std::string& stem) {
@@ -62,9 +70,11 @@ Device device_for(const DeviceSpec& spec, const std::string& node_name) {
     case DeviceKind::tap:
       return {"net_tap_" + spec.interface,
               "iface=" + spec.interface + ",mac=" + to_string(tap_host_mac(node_name, spec.interface))};
-    case DeviceKind::null: return {unused_name("net_null_"), "no-rx=1"};
+    case DeviceKind::null:
+      return {unused_name("net_null_"), "no-rx=1"};
     case DeviceKind::pci:
-    case DeviceKind::vdev: break;
+    case DeviceKind::vdev:
+      break;
   }
   return {spec.name, spec.arguments};
 }
@@ -92,10 +102,14 @@ Result<void> check_before_probe(const DeviceSpec& spec) {
 
 std::string remedy_for_probe(const DeviceSpec& spec) {
   switch (spec.kind) {
-    case DeviceKind::tap: return "run as root, or give the program CAP_NET_ADMIN";
-    case DeviceKind::pci: return "dpdk-devbind.py --bind vfio-pci " + spec.name + ", and check that DPDK has a driver for it";
-    case DeviceKind::vdev: return "check the name and the arguments against DPDK's guide of that driver";
-    case DeviceKind::null: break;
+    case DeviceKind::tap:
+      return "run as root, or give the program CAP_NET_ADMIN";
+    case DeviceKind::pci:
+      return "dpdk-devbind.py --bind vfio-pci " + spec.name + ", and check that DPDK has a driver for it";
+    case DeviceKind::vdev:
+      return "check the name and the arguments against DPDK's guide of that driver";
+    case DeviceKind::null:
+      break;
   }
   return {};
 }
@@ -104,11 +118,13 @@ std::string remedy_for_probe(const DeviceSpec& spec) {
 
 std::string to_string(const MacAddress& mac) {
   char text[18];
-  std::snprintf(text, sizeof text, "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3], mac[4], mac[5]);
+  std::snprintf(text, sizeof text, "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3], mac[4],
+                mac[5]);
   return text;
 }
 
-Result<EthPort> EthPort::create(const DeviceSpec& spec, const EthPortOptions& options, const MbufPool& rx_pool) {
+Result<EthPort> EthPort::create(const DeviceSpec& spec, const EthPortOptions& options,
+                                const MbufPool& rx_pool) {
   if (auto ok = check_before_probe(spec); !ok) return std::unexpected(ok.error());
   std::optional<RtSignalsIgnored> no_signals;
   if (spec.kind == DeviceKind::tap) no_signals.emplace();
@@ -116,8 +132,8 @@ Result<EthPort> EthPort::create(const DeviceSpec& spec, const EthPortOptions& op
   const Device device = device_for(spec, options.node_name);
   std::uint16_t port_id = 0;
   if (rte_eth_dev_get_port_by_name(device.name.c_str(), &port_id) == 0)
-    return fail(Errc::already_exists, "open port " + spec.text, "another port of this node has the same device",
-                "name each device once");
+    return fail(Errc::already_exists, "open port " + spec.text,
+                "another port of this node has the same device", "name each device once");
   const EalLogScope log;
   const std::string devargs = device.arguments.empty() ? device.name : device.name + "," + device.arguments;
   if (const int failed = rte_dev_probe(devargs.c_str()); failed != 0)
@@ -150,10 +166,12 @@ Result<void> EthPort::configure(const EthPortOptions& options, const MbufPool& r
   conf.rxmode.mtu = options.mtu;
   conf.rxmode.offloads =
       info.rx_offload_capa & (RTE_ETH_RX_OFFLOAD_IPV4_CKSUM | RTE_ETH_RX_OFFLOAD_UDP_CKSUM);
-  // Not MBUF_FAST_FREE: a transmit queue gets mbufs of the receive pool (ARP, echo) and of the reserve for answers.
+  // Not MBUF_FAST_FREE: a transmit queue gets mbufs of the receive pool (ARP, echo) and of the reserve for
+  // answers.
   conf.txmode.offloads =
       info.tx_offload_capa & (RTE_ETH_TX_OFFLOAD_IPV4_CKSUM | RTE_ETH_TX_OFFLOAD_UDP_CKSUM);
-  const std::uint64_t rss = info.flow_type_rss_offloads & (RTE_ETH_RSS_IP | RTE_ETH_RSS_UDP | RTE_ETH_RSS_TCP);
+  const std::uint64_t rss =
+      info.flow_type_rss_offloads & (RTE_ETH_RSS_IP | RTE_ETH_RSS_UDP | RTE_ETH_RSS_TCP);
   if (queues_ > 1 && rss != 0) {
     conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
     conf.rx_adv_conf.rss_conf.rss_hf = rss;
@@ -169,7 +187,8 @@ Result<void> EthPort::configure(const EthPortOptions& options, const MbufPool& r
 
   rx_descriptors_ = spec_.kind == DeviceKind::tap ? kTapRxDescriptors : options.rx_descriptors;
   tx_descriptors_ = options.tx_descriptors;
-  if (const int failed = rte_eth_dev_adjust_nb_rx_tx_desc(port_id_, &rx_descriptors_, &tx_descriptors_); failed != 0)
+  if (const int failed = rte_eth_dev_adjust_nb_rx_tx_desc(port_id_, &rx_descriptors_, &tx_descriptors_);
+      failed != 0)
     return call_failed("rte_eth_dev_adjust_nb_rx_tx_desc", spec_, failed, log);
 
   const auto socket_id = static_cast<unsigned>(rte_eth_dev_socket_id(port_id_));
@@ -182,7 +201,8 @@ Result<void> EthPort::configure(const EthPortOptions& options, const MbufPool& r
             rte_eth_rx_queue_setup(port_id_, queue, rx_descriptors_, socket_id, &rx_conf, rx_pool.get());
         failed != 0)
       return call_failed("rte_eth_rx_queue_setup", spec_, failed, log);
-    if (const int failed = rte_eth_tx_queue_setup(port_id_, queue, tx_descriptors_, socket_id, &tx_conf); failed != 0)
+    if (const int failed = rte_eth_tx_queue_setup(port_id_, queue, tx_descriptors_, socket_id, &tx_conf);
+        failed != 0)
       return call_failed("rte_eth_tx_queue_setup", spec_, failed, log);
   }
 
@@ -219,7 +239,8 @@ void EthPort::stop() {
 LinkState EthPort::link() const {
   rte_eth_link link{};
   if (rte_eth_link_get_nowait(port_id_, &link) != 0) return {};
-  const bool known = link.link_speed != RTE_ETH_SPEED_NUM_UNKNOWN && link.link_speed != RTE_ETH_SPEED_NUM_NONE;
+  const bool known =
+      link.link_speed != RTE_ETH_SPEED_NUM_UNKNOWN && link.link_speed != RTE_ETH_SPEED_NUM_NONE;
   return {.up = link.link_status == RTE_ETH_LINK_UP, .speed_mbps = known ? link.link_speed : 0};
 }
 

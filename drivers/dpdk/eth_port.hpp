@@ -17,30 +17,31 @@ namespace pgrid::dpdk {
 [[nodiscard]] std::string to_string(const MacAddress& mac);
 
 struct EthPortOptions {
-  std::string node_name = "pgrid";       // part of what a TAP port's addresses are made from
-  std::uint16_t queues = 1;              // receive queues, and as many transmit queues: one of each per poll core
-  std::uint16_t rx_descriptors = 1024;   // per queue; adjusted to what the driver takes
+  std::string node_name = "pgrid";  // part of what a TAP port's addresses are made from
+  std::uint16_t queues = 1;         // receive queues, and as many transmit queues: one of each per poll core
+  std::uint16_t rx_descriptors = 1024;  // per queue; adjusted to what the driver takes
   std::uint16_t tx_descriptors = 1024;
-  std::uint16_t mtu = 1500;              // bytes of IP packet
+  std::uint16_t mtu = 1500;  // bytes of IP packet
 };
 
 /// What the driver does for us; everything else is done in software.
 struct Offloads {
-  bool rx_ip = false;    // checks IPv4 header checksums
-  bool rx_udp = false;   // checks UDP checksums
-  bool tx_ip = false;    // fills in IPv4 header checksums
-  bool tx_udp = false;   // fills in UDP checksums, over the pseudo-header's sum that it finds in the field
-  bool fast_free = false;  // frees sent mbufs without looking: only where all come from one pool (we never ask for it)
-  bool rss = false;      // spreads flows over the receive queues
+  bool rx_ip = false;   // checks IPv4 header checksums
+  bool rx_udp = false;  // checks UDP checksums
+  bool tx_ip = false;   // fills in IPv4 header checksums
+  bool tx_udp = false;  // fills in UDP checksums, over the pseudo-header's sum that it finds in the field
+  bool fast_free =
+      false;  // frees sent mbufs without looking: only where all come from one pool (we never ask for it)
+  bool rss = false;  // spreads flows over the receive queues
 };
 
 /// As the driver counts them.
 struct PortStats {
   std::uint64_t rx_packets = 0, rx_bytes = 0;
   std::uint64_t tx_packets = 0, tx_bytes = 0;
-  std::uint64_t rx_missed = 0;    // dropped by the NIC: its ring was full, poll cores are too slow
-  std::uint64_t rx_errors = 0;    // frames that the NIC refused
-  std::uint64_t rx_nombuf = 0;    // no mbuf was left to receive into
+  std::uint64_t rx_missed = 0;  // dropped by the NIC: its ring was full, poll cores are too slow
+  std::uint64_t rx_errors = 0;  // frames that the NIC refused
+  std::uint64_t rx_nombuf = 0;  // no mbuf was left to receive into
   std::uint64_t tx_errors = 0;
 };
 
@@ -49,8 +50,8 @@ struct LinkState {
   std::uint32_t speed_mbps = 0;  // 0: unknown
 };
 
-/// Owns one DPDK port. Made, started and stopped by the main lcore, while no lcore polls it. Queues are lent as plain
-/// values. The pool it receives into must outlive it.
+/// Owns one DPDK port. Made, started and stopped by the main lcore, while no lcore polls it. Queues are lent
+/// as plain values. The pool it receives into must outlive it.
 class EthPort {
  public:
   /// Probes, configures and sets up the queues; does not start.

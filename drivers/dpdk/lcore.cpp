@@ -18,7 +18,8 @@ Result<void> LcoreGroup::start(Lcore lcore, std::unique_ptr<Task> task) {
   const int failed = rte_eal_remote_launch(&LcoreGroup::run, task.get(), lcore.id);
   if (failed != 0)
     return fail(failed == -EBUSY ? Errc::busy : Errc::internal,
-                "rte_eal_remote_launch on lcore " + std::to_string(lcore.id) + " (CPU " + std::to_string(lcore.cpu) + ")",
+                "rte_eal_remote_launch on lcore " + std::to_string(lcore.id) + " (CPU " +
+                    std::to_string(lcore.cpu) + ")",
                 failed == -EBUSY ? "it is running something already" : rte_strerror(-failed));
   tasks_.push_back(std::move(task));
   return {};

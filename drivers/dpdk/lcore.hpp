@@ -12,8 +12,8 @@
 
 namespace pgrid::dpdk {
 
-/// Bodies running on lcores. Used by the main lcore only; its destructor waits for all of them, so whatever tells the
-/// bodies to end must have been said by then.
+/// Bodies running on lcores. Used by the main lcore only; its destructor waits for all of them, so whatever
+/// tells the bodies to end must have been said by then.
 class LcoreGroup {
  public:
   LcoreGroup() = default;

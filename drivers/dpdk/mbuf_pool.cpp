@@ -18,9 +18,9 @@ std::uint32_t buffer_size(const MbufPoolOptions& options) {
   return RTE_PKTMBUF_HEADROOM + std::uint32_t{options.data_room};
 }
 
-/// rte_pktmbuf_pool_create, except that buffers may cross pages. Without huge pages DPDK would otherwise put one mbuf of
-/// 2.4 KiB into each page of 4 KiB. Buffers need not be contiguous in bus addresses: that memory is never given to a
-/// device by physical address (EAL runs with IOVA as VA then).
+/// rte_pktmbuf_pool_create, except that buffers may cross pages. Without huge pages DPDK would otherwise put
+/// one mbuf of 2.4 KiB into each page of 4 KiB. Buffers need not be contiguous in bus addresses: that memory
+/// is never given to a device by physical address (EAL runs with IOVA as VA then).
 rte_mempool* create_pool(const MbufPoolOptions& options) {
   const unsigned flags = rte_eal_has_hugepages() ? 0 : RTE_MEMPOOL_F_NO_IOVA_CONTIG;
   rte_mempool* const pool =
@@ -49,7 +49,8 @@ Result<MbufPool> MbufPool::create(const MbufPoolOptions& options) {
   const std::string operation =
       "make mbuf pool " + options.name + " of " + std::to_string(options.count) + " buffers";
   if (buffer_size(options) > UINT16_MAX)
-    return fail(Errc::invalid_argument, operation, "data room above " + std::to_string(UINT16_MAX - RTE_PKTMBUF_HEADROOM));
+    return fail(Errc::invalid_argument, operation,
+                "data room above " + std::to_string(UINT16_MAX - RTE_PKTMBUF_HEADROOM));
   const EalLogScope log;
   rte_mempool* const pool = create_pool(options);
   if (pool != nullptr) return MbufPool(pool);
@@ -58,22 +59,27 @@ Result<MbufPool> MbufPool::create(const MbufPoolOptions& options) {
     case ENOBUFS:
       return fail(Errc::out_of_resources, operation, "DPDK's memory is used up",
                   "it needs " + std::to_string((memory_of(options) >> 20) + 1) + " MiB: reserve more");
-    case EEXIST: return fail(Errc::already_exists, operation, "there is one of that name");
+    case EEXIST:
+      return fail(Errc::already_exists, operation, "there is one of that name");
     case EINVAL:
       return fail(Errc::invalid_argument, operation,
-                  "a cache of " + std::to_string(options.cache) + " does not fit (at most 512, and two thirds of the count)");
-    default: return fail(Errc::internal, operation, describe(log, rte_errno));
+                  "a cache of " + std::to_string(options.cache) +
+                      " does not fit (at most 512, and two thirds of the count)");
+    default:
+      return fail(Errc::internal, operation, describe(log, rte_errno));
   }
 }
 
 std::size_t memory_of(const MbufPoolOptions& options) {
-  // One object: the mempool's header of one line, the mbuf's two lines, then the buffer; DPDK pads by up to one more line
-  // so that objects spread over memory channels.
+  // One object: the mempool's header of one line, the mbuf's two lines, then the buffer; DPDK pads by up to
+  // one more line so that objects spread over memory channels.
   const std::size_t object = kLine + 2 * kLine + (buffer_size(options) + kLine - 1) / kLine * kLine + kLine;
-  // The ring of free objects has a power of two of pointers above the count; caches are part of the mempool itself.
+  // The ring of free objects has a power of two of pointers above the count; caches are part of the mempool
+  // itself.
   std::size_t ring = 1;
   while (ring <= options.count) ring *= 2;
-  return options.count * object + ring * sizeof(void*) + sizeof(rte_mempool) + RTE_MAX_LCORE * sizeof(rte_mempool_cache);
+  return options.count * object + ring * sizeof(void*) + sizeof(rte_mempool) +
+         RTE_MAX_LCORE * sizeof(rte_mempool_cache);
 }
 
 }  // namespace pgrid::dpdk

@@ -14,14 +14,14 @@
 namespace pgrid::dpdk {
 
 struct MbufPoolOptions {
-  std::string name;                   // unique in this process, at most 25 characters
-  std::uint32_t count = 0;            // mbufs; 2^n - 1 wastes no memory
-  std::uint16_t cache = 256;          // mbufs that each lcore may keep for itself; at most 512 and count / 1.5
-  std::uint16_t data_room = 2048;     // bytes of packet that one mbuf holds; the headroom of 128 comes on top
+  std::string name;                // unique in this process, at most 25 characters
+  std::uint32_t count = 0;         // mbufs; 2^n - 1 wastes no memory
+  std::uint16_t cache = 256;       // mbufs that each lcore may keep for itself; at most 512 and count / 1.5
+  std::uint16_t data_room = 2048;  // bytes of packet that one mbuf holds; the headroom of 128 comes on top
 };
 
-/// Owner of a mempool of mbufs. Made by the main lcore; `alloc` on any EAL lcore. Outlives every packet taken from it and
-/// every port that receives into it.
+/// Owner of a mempool of mbufs. Made by the main lcore; `alloc` on any EAL lcore. Outlives every packet taken
+/// from it and every port that receives into it.
 class MbufPool {
  public:
   [[nodiscard]] static Result<MbufPool> create(const MbufPoolOptions& options);
@@ -35,8 +35,8 @@ class MbufPool {
 
   /// Buffers in the pool.
   [[nodiscard]] std::uint32_t count() const noexcept { return pool_->size; }
-  /// Buffers now held by packets, drivers and queues; caches of lcores count as free. Walks all caches: a gauge for the
-  /// helper thread, not for poll cores.
+  /// Buffers now held by packets, drivers and queues; caches of lcores count as free. Walks all caches: a
+  /// gauge for the helper thread, not for poll cores.
   [[nodiscard]] std::uint32_t in_use() const noexcept { return rte_mempool_in_use_count(pool_.get()); }
 
   /// Lent to drivers.

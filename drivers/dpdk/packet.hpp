@@ -15,13 +15,15 @@
 
 namespace pgrid::dpdk {
 
-/// What the NIC says about a checksum. `unknown`: it did not look; `none`: it looked and the packet carries none.
+/// What the NIC says about a checksum. `unknown`: it did not look; `none`: it looked and the packet carries
+/// none.
 enum class RxChecksumStatus : std::uint8_t { unknown, good, bad, none };
 
 enum class L3Version : std::uint8_t { v4, v6 };
 
-/// Owner of one mbuf chain. Move-only, exactly one pointer; frees the mbuf when it goes out of scope. Belongs to the
-/// thread that holds it: freeing uses that lcore's mempool cache. Every accessor but `operator bool` REQUIRES a packet.
+/// Owner of one mbuf chain. Move-only, exactly one pointer; frees the mbuf when it goes out of scope. Belongs
+/// to the thread that holds it: freeing uses that lcore's mempool cache. Every accessor but `operator bool`
+/// REQUIRES a packet.
 class Packet {
  public:
   Packet() noexcept = default;
@@ -45,7 +47,9 @@ class Packet {
     if (mbuf_ != nullptr) rte_pktmbuf_free(std::exchange(mbuf_, nullptr));
   }
   /// Hands the mbuf over: whoever takes the pointer frees it.
-  [[nodiscard]] static rte_mbuf* release(Packet& packet) noexcept { return std::exchange(packet.mbuf_, nullptr); }
+  [[nodiscard]] static rte_mbuf* release(Packet& packet) noexcept {
+    return std::exchange(packet.mbuf_, nullptr);
+  }
   [[nodiscard]] static rte_mbuf* release(Packet&& packet) noexcept { return release(packet); }
   /// Lent; the packet stays the owner.
   [[nodiscard]] rte_mbuf* mbuf() const noexcept { return mbuf_; }
@@ -86,14 +90,15 @@ class Packet {
     return true;
   }
 
-  /// Asks the NIC for the IPv4 header checksum (v4 only) and the UDP checksum. The caller still writes what the driver
-  /// expects to find: 0 in the IPv4 field, and the pseudo-header's sum in the UDP field (`Offloads::tx_udp`).
-  /// REQUIRES: the port offers these offloads; `l2_length` below 128, `l3_length` below 512.
+  /// Asks the NIC for the IPv4 header checksum (v4 only) and the UDP checksum. The caller still writes what
+  /// the driver expects to find: 0 in the IPv4 field, and the pseudo-header's sum in the UDP field
+  /// (`Offloads::tx_udp`). REQUIRES: the port offers these offloads; `l2_length` below 128, `l3_length` below
+  /// 512.
   void set_tx_checksum_offload(std::uint8_t l2_length, std::uint16_t l3_length, L3Version version) noexcept {
     mbuf_->tx_offload = rte_mbuf_tx_offload(l2_length, l3_length, 0, 0, 0, 0, 0);
-    mbuf_->ol_flags |= RTE_MBUF_F_TX_UDP_CKSUM | (version == L3Version::v4
-                                                      ? RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_IP_CKSUM
-                                                      : RTE_MBUF_F_TX_IPV6);
+    mbuf_->ol_flags |=
+        RTE_MBUF_F_TX_UDP_CKSUM |
+        (version == L3Version::v4 ? RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_IP_CKSUM : RTE_MBUF_F_TX_IPV6);
   }
   /// Forgets every flag of receiving: for a received packet that is sent back.
   void clear_offload_flags() noexcept { mbuf_->ol_flags = 0; }
@@ -105,25 +110,34 @@ static_assert(sizeof(Packet) == sizeof(rte_mbuf*) && std::is_standard_layout_v<P
 
 inline RxChecksumStatus Packet::ip_checksum() const noexcept {
   switch (mbuf_->ol_flags & RTE_MBUF_F_RX_IP_CKSUM_MASK) {
-    case RTE_MBUF_F_RX_IP_CKSUM_GOOD: return RxChecksumStatus::good;
-    case RTE_MBUF_F_RX_IP_CKSUM_BAD: return RxChecksumStatus::bad;
-    case RTE_MBUF_F_RX_IP_CKSUM_NONE: return RxChecksumStatus::none;
-    default: return RxChecksumStatus::unknown;
+    case RTE_MBUF_F_RX_IP_CKSUM_GOOD:
+      return RxChecksumStatus::good;
+    case RTE_MBUF_F_RX_IP_CKSUM_BAD:
+      return RxChecksumStatus::bad;
+    case RTE_MBUF_F_RX_IP_CKSUM_NONE:
+      return RxChecksumStatus::none;
+    default:
+      return RxChecksumStatus::unknown;
   }
 }
 
 inline RxChecksumStatus Packet::l4_checksum() const noexcept {
   switch (mbuf_->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK) {
-    case RTE_MBUF_F_RX_L4_CKSUM_GOOD: return RxChecksumStatus::good;
-    case RTE_MBUF_F_RX_L4_CKSUM_BAD: return RxChecksumStatus::bad;
-    case RTE_MBUF_F_RX_L4_CKSUM_NONE: return RxChecksumStatus::none;
-    default: return RxChecksumStatus::unknown;
+    case RTE_MBUF_F_RX_L4_CKSUM_GOOD:
+      return RxChecksumStatus::good;
+    case RTE_MBUF_F_RX_L4_CKSUM_BAD:
+      return RxChecksumStatus::bad;
+    case RTE_MBUF_F_RX_L4_CKSUM_NONE:
+      return RxChecksumStatus::none;
+    default:
+      return RxChecksumStatus::unknown;
   }
 }
 
 /// Brings the mbuf's own first line (length, flags) towards the core.
 inline void prefetch_header(const Packet& packet) noexcept { rte_prefetch0(packet.mbuf()); }
-/// Brings the first line of the frame towards the core. Reads the mbuf's header: prefetch that some packets earlier.
+/// Brings the first line of the frame towards the core. Reads the mbuf's header: prefetch that some packets
+/// earlier.
 inline void prefetch_data(const Packet& packet) noexcept { rte_prefetch0(packet.data()); }
 
 }  // namespace pgrid::dpdk

@@ -14,8 +14,8 @@ namespace pgrid::dpdk {
 
 inline constexpr std::uint16_t kBurstMax = 32;  // packets taken from or given to a queue at once
 
-/// Packets in order. What is not moved out is freed, in bulk, when the burst goes out of scope or is cleared. Lives on the
-/// stack (or in the state) of one lcore; neither copied nor moved.
+/// Packets in order. What is not moved out is freed, in bulk, when the burst goes out of scope or is cleared.
+/// Lives on the stack (or in the state) of one lcore; neither copied nor moved.
 class PacketBurst {
  public:
   PacketBurst() noexcept {}

@@ -29,7 +29,8 @@ int RouteSocket::dump(nlmsghdr& message, const std::function<void(const nlmsghdr
 int RouteSocket::exchange(nlmsghdr& message, const std::function<void(const nlmsghdr&)>& each) {
   message.nlmsg_seq = ++sequence_;
   if (::send(fd_.get(), &message, message.nlmsg_len, 0) < 0) return errno;
-  alignas(nlmsghdr) std::byte buffer[16384];  // the kernel fills dumps in pieces of at most this (NLMSG_GOODSIZE)
+  alignas(nlmsghdr)
+      std::byte buffer[16384];  // the kernel fills dumps in pieces of at most this (NLMSG_GOODSIZE)
   for (;;) {
     const ssize_t n = ::recv(fd_.get(), buffer, sizeof buffer, 0);
     if (n < 0 && errno == EINTR) continue;

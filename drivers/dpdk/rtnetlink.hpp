@@ -1,4 +1,5 @@
-// Just enough rtnetlink to set up one interface: requests with an acknowledgement, and dumps. For tap_host.cpp.
+// Just enough rtnetlink to set up one interface: requests with an acknowledgement, and dumps. For
+// tap_host.cpp.
 #pragma once
 
 #include <linux/netlink.h>
@@ -13,7 +14,8 @@
 
 namespace pgrid::dpdk {
 
-/// One request being written: netlink header, the type's fixed part, then attributes. Small: addresses and flags only.
+/// One request being written: netlink header, the type's fixed part, then attributes. Small: addresses and
+/// flags only.
 template <typename Fixed>
 class NetlinkRequest {
  public:
@@ -28,7 +30,8 @@ class NetlinkRequest {
     const rtattr attribute{static_cast<std::uint16_t>(RTA_LENGTH(size)), type};
     std::memcpy(end, &attribute, sizeof attribute);
     std::memcpy(end + RTA_LENGTH(0), value, size);
-    header().nlmsg_len = static_cast<std::uint32_t>(NLMSG_ALIGN(header().nlmsg_len) + RTA_ALIGN(attribute.rta_len));
+    header().nlmsg_len =
+        static_cast<std::uint32_t>(NLMSG_ALIGN(header().nlmsg_len) + RTA_ALIGN(attribute.rta_len));
   }
   [[nodiscard]] nlmsghdr& header() { return *reinterpret_cast<nlmsghdr*>(bytes_); }
 

@@ -11,7 +11,8 @@
 
 namespace pgrid::dpdk {
 
-/// File descriptor 2 leads into memory while this object lives. Only while the process has one thread that prints.
+/// File descriptor 2 leads into memory while this object lives. Only while the process has one thread that
+/// prints.
 class StderrCapture {
  public:
   StderrCapture() {

@@ -53,9 +53,11 @@ int addresses_of(RouteSocket& socket, unsigned index, std::vector<HostAddress>& 
     HostAddress address{.prefix = fixed->ifa_prefixlen, .is_v4 = fixed->ifa_family == AF_INET};
     auto left = static_cast<std::uint32_t>(IFA_PAYLOAD(&answer));
     for (const rtattr* a = IFA_RTA(fixed); RTA_OK(a, left); a = RTA_NEXT(a, left)) {
-      // IFA_LOCAL is the address itself; on ordinary interfaces, and always for IPv6, IFA_ADDRESS is the same.
+      // IFA_LOCAL is the address itself; on ordinary interfaces, and always for IPv6, IFA_ADDRESS is the
+      // same.
       const bool wanted = address.is_v4 ? a->rta_type == IFA_LOCAL : a->rta_type == IFA_ADDRESS;
-      if (wanted && RTA_PAYLOAD(a) == size_of(address)) std::memcpy(address.bytes, RTA_DATA(a), size_of(address));
+      if (wanted && RTA_PAYLOAD(a) == size_of(address))
+        std::memcpy(address.bytes, RTA_DATA(a), size_of(address));
     }
     found.push_back(address);
   });
@@ -70,8 +72,8 @@ int bring_up(RouteSocket& socket, unsigned index) {
   return socket.request(request.header());
 }
 
-/// Whether the kernel takes packets to this address for its own. For a new IPv6 address that is a moment later than the
-/// request: the local route is made by a work queue.
+/// Whether the kernel takes packets to this address for its own. For a new IPv6 address that is a moment
+/// later than the request: the local route is made by a work queue.
 bool is_local(RouteSocket& socket, const HostAddress& address) {
   rtmsg fixed{};
   fixed.rtm_family = address.is_v4 ? AF_INET : AF_INET6;
@@ -80,7 +82,8 @@ bool is_local(RouteSocket& socket, const HostAddress& address) {
   request.attribute(RTA_DST, address.bytes, size_of(address));
   bool local = false;
   const int failed = socket.request(request.header(), [&](const nlmsghdr& answer) {
-    local = answer.nlmsg_type == RTM_NEWROUTE && static_cast<const rtmsg*>(NLMSG_DATA(&answer))->rtm_type == RTN_LOCAL;
+    local = answer.nlmsg_type == RTM_NEWROUTE &&
+            static_cast<const rtmsg*>(NLMSG_DATA(&answer))->rtm_type == RTN_LOCAL;
   });
   return failed == 0 && local;
 }
@@ -103,8 +106,9 @@ Result<void> refused(const std::string& operation, int error_number) {
 Result<void> check_interface_free(const std::string& interface) {
   if (auto valid = check_interface_name(interface); !valid) return valid;
   if (::if_nametoindex(interface.c_str()) != 0)
-    return fail(Errc::already_exists, "make TAP interface " + interface, "an interface of that name exists",
-                "choose another name, or stop the node that has it (a left-over one: ip link del " + interface + ")");
+    return fail(
+        Errc::already_exists, "make TAP interface " + interface, "an interface of that name exists",
+        "choose another name, or stop the node that has it (a left-over one: ip link del " + interface + ")");
   return {};
 }
 
@@ -114,18 +118,21 @@ Result<void> set_host_addresses(const std::string& interface, std::span<const Ho
   if (index == 0) return fail(Errc::not_found, operation, "there is no such interface");
   for (const HostAddress& address : addresses)
     if (address.prefix > (address.is_v4 ? 32 : 128))
-      return fail(Errc::invalid_argument, operation, "a prefix of " + std::to_string(address.prefix) + " bits");
+      return fail(Errc::invalid_argument, operation,
+                  "a prefix of " + std::to_string(address.prefix) + " bits");
 
   Result<RouteSocket> socket = RouteSocket::open();
   if (!socket) return std::unexpected(socket.error());
-  if (const int failed = bring_up(*socket, index); failed != 0) return refused(operation + ": bring it up", failed);
+  if (const int failed = bring_up(*socket, index); failed != 0)
+    return refused(operation + ": bring it up", failed);
   std::vector<HostAddress> present;
   if (const int failed = addresses_of(*socket, index, present); failed != 0)
     return refused(operation + ": read the present ones", failed);
 
   for (const HostAddress& old : present) {
-    const bool keep = is_link_local_v6(old) ||
-                      std::any_of(addresses.begin(), addresses.end(), [&](const HostAddress& a) { return same(a, old); });
+    const bool keep =
+        is_link_local_v6(old) ||
+        std::any_of(addresses.begin(), addresses.end(), [&](const HostAddress& a) { return same(a, old); });
     // Taking away an IPv4 primary address takes its secondaries along: one may be gone already.
     const int failed = keep ? 0 : change_address(*socket, RTM_DELADDR, index, old);
     if (failed != 0 && failed != EADDRNOTAVAIL) return refused(operation + ": take an old one away", failed);

@@ -19,8 +19,10 @@ struct HostAddress {
 /// Whether a TAP interface of this name can be made now: a valid name that no interface has yet.
 [[nodiscard]] Result<void> check_interface_free(const std::string& interface);
 
-/// Brings the interface up and gives it exactly these addresses: others (link-local ones excepted) are taken away. All
-/// are usable when this returns (for IPv6 without duplicate address detection: the other end of a TAP is this node).
-[[nodiscard]] Result<void> set_host_addresses(const std::string& interface, std::span<const HostAddress> addresses);
+/// Brings the interface up and gives it exactly these addresses: others (link-local ones excepted) are taken
+/// away. All are usable when this returns (for IPv6 without duplicate address detection: the other end of a
+/// TAP is this node).
+[[nodiscard]] Result<void> set_host_addresses(const std::string& interface,
+                                              std::span<const HostAddress> addresses);
 
 }  // namespace pgrid::dpdk

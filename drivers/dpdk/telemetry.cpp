@@ -12,8 +12,8 @@
 namespace pgrid::dpdk {
 namespace {
 
-/// DPDK 22.11 passes a callback only the command's text, so commands are found by it. A name stays here for ever, like
-/// in DPDK's own list; its callback is empty while no TelemetryCommand stands behind it.
+/// DPDK 22.11 passes a callback only the command's text, so commands are found by it. A name stays here for
+/// ever, like in DPDK's own list; its callback is empty while no TelemetryCommand stands behind it.
 struct Commands {
   std::shared_mutex mutex;  // shared: answering; exclusive: adding and taking away
   std::map<std::string, TelemetryCommand::Callback, std::less<>> by_name;
@@ -62,8 +62,9 @@ Result<TelemetryCommand> TelemetryCommand::add(const std::string& command, const
   const int failed = rte_telemetry_register_cmd(command.c_str(), answer, help.c_str());
   if (failed != 0)
     return fail(failed == -EINVAL ? Errc::invalid_argument : Errc::out_of_resources, operation,
-                failed == -EINVAL ? "the name or its help text is too long, or has a character besides [A-Za-z0-9_/]"
-                                  : std::strerror(-failed));
+                failed == -EINVAL
+                    ? "the name or its help text is too long, or has a character besides [A-Za-z0-9_/]"
+                    : std::strerror(-failed));
   all.by_name.emplace(command, std::move(callback));
   return TelemetryCommand(command);
 }

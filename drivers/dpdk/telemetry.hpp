@@ -22,9 +22,9 @@ class TelemetryDict {
   rte_tel_data* data_;
 };
 
-/// A command such as "/pgrid/counters" that answers as long as this object lives. Called on a thread of DPDK's, several
-/// at once when several clients ask. Destroying it waits for calls under way; the name stays listed (DPDK 22.11 cannot
-/// take a command back) but answers null.
+/// A command such as "/pgrid/counters" that answers as long as this object lives. Called on a thread of
+/// DPDK's, several at once when several clients ask. Destroying it waits for calls under way; the name stays
+/// listed (DPDK 22.11 cannot take a command back) but answers null.
 class TelemetryCommand {
  public:
   using Callback = std::function<void(TelemetryDict&)>;

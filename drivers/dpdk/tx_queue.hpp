@@ -15,13 +15,14 @@ struct TxQueue {
   std::uint16_t port_id = 0;
   std::uint16_t queue_id = 0;
 
-  /// Hands mbufs to the driver, which owns the first `result` of them from then on; the others stay the caller's.
+  /// Hands mbufs to the driver, which owns the first `result` of them from then on; the others stay the
+  /// caller's.
   [[nodiscard]] std::uint16_t tx_burst(rte_mbuf** mbufs, std::uint16_t count) const noexcept {
     return rte_eth_tx_burst(port_id, queue_id, mbufs, count);
   }
 
-  /// Sends from the front. Packets sent are empty afterwards; the others are untouched. REQUIRES: at most kBurstMax,
-  /// none empty.
+  /// Sends from the front. Packets sent are empty afterwards; the others are untouched. REQUIRES: at most
+  /// kBurstMax, none empty.
   [[nodiscard]] std::uint16_t tx_burst(std::span<Packet> packets) const noexcept {
     rte_mbuf* mbufs[kBurstMax];
     const auto count = static_cast<std::uint16_t>(packets.size());

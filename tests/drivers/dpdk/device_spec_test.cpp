@@ -1,4 +1,5 @@
-// Shows: which device names of node.toml are understood, as what, and the sentence that each wrong one gets. Pure: no EAL.
+// Shows: which device names of node.toml are understood, as what, and the sentence that each wrong one gets.
+// Pure: no EAL.
 #include "drivers/dpdk/device_spec.hpp"
 
 #include <gtest/gtest.h>
@@ -26,7 +27,8 @@ TEST(ParseDevice, Understands) {
       {"65:00.1", DeviceKind::pci, "", "0000:65:00.1", ""},
       {"0000:65:00.0,representor=0", DeviceKind::pci, "", "0000:65:00.0", "representor=0"},
       {"net_ring0", DeviceKind::vdev, "", "net_ring0", ""},
-      {"net_pcap0,rx_pcap=a.pcap,infinite_rx=1", DeviceKind::vdev, "", "net_pcap0", "rx_pcap=a.pcap,infinite_rx=1"},
+      {"net_pcap0,rx_pcap=a.pcap,infinite_rx=1", DeviceKind::vdev, "", "net_pcap0",
+       "rx_pcap=a.pcap,infinite_rx=1"},
   };
   for (const Understood& row : table) {
     SCOPED_TRACE(row.text);
@@ -50,7 +52,8 @@ struct Refused {
 };
 
 constexpr const char* kKinds =
-    ": not a kind of port that exists; use tap:NAME, null:, a PCI address such as 0000:65:00.0, or DPDK devargs that "
+    ": not a kind of port that exists; use tap:NAME, null:, a PCI address such as 0000:65:00.0, or DPDK "
+    "devargs that "
     "begin with net_";
 
 TEST(ParseDevice, RefusesInOneSentence) {
@@ -65,12 +68,18 @@ TEST(ParseDevice, RefusesInOneSentence) {
       {"null:x", "device \"null:x\": a null port takes no name; write null:"},
       {"tap:", "device \"tap:\": interface name \"\": it is empty; write a name, such as tap:pg0"},
       {"tap:sixteen-letters0",
-       "device \"tap:sixteen-letters0\": interface name \"sixteen-letters0\": 16 characters; the kernel takes at most 15"},
-      {"tap:a/b", "device \"tap:a/b\": interface name \"a/b\": a character that does not fit; use letters, digits, '-', '_' and '.'"},
+       "device \"tap:sixteen-letters0\": interface name \"sixteen-letters0\": 16 characters; the kernel "
+       "takes at most 15"},
+      {"tap:a/b",
+       "device \"tap:a/b\": interface name \"a/b\": a character that does not fit; use letters, digits, '-', "
+       "'_' and '.'"},
       {"tap:a,mac=fixed",
-       "device \"tap:a,mac=fixed\": interface name \"a,mac=fixed\": a character that does not fit; use letters, digits, "
+       "device \"tap:a,mac=fixed\": interface name \"a,mac=fixed\": a character that does not fit; use "
+       "letters, digits, "
        "'-', '_' and '.'"},
-      {"tap:..", "device \"tap:..\": interface name \"..\": a character that does not fit; use letters, digits, '-', '_' and '.'"},
+      {"tap:..",
+       "device \"tap:..\": interface name \"..\": a character that does not fit; use letters, digits, '-', "
+       "'_' and '.'"},
   };
   for (const Refused& row : table) {
     SCOPED_TRACE(row.text);

@@ -19,7 +19,9 @@ inline void put16(Bytes& out, unsigned value) {
   out.push_back(static_cast<std::uint8_t>(value >> 8));
   out.push_back(static_cast<std::uint8_t>(value));
 }
-inline void put(Bytes& out, std::span<const std::uint8_t> bytes) { out.insert(out.end(), bytes.begin(), bytes.end()); }
+inline void put(Bytes& out, std::span<const std::uint8_t> bytes) {
+  out.insert(out.end(), bytes.begin(), bytes.end());
+}
 inline unsigned get16(std::span<const std::byte> frame, std::size_t at) {
   return std::to_integer<unsigned>(frame[at]) << 8 | std::to_integer<unsigned>(frame[at + 1]);
 }
@@ -43,8 +45,8 @@ inline Bytes ip_bytes(const char* text) {
 }
 
 /// "who has": operation 1; "is at": operation 2.
-inline Bytes arp(unsigned operation, const Mac& to, const Mac& sender_mac, const char* sender, const Mac& target_mac,
-                 const char* target) {
+inline Bytes arp(unsigned operation, const Mac& to, const Mac& sender_mac, const char* sender,
+                 const Mac& target_mac, const char* target) {
   Bytes frame = ethernet(to, sender_mac, 0x0806);
   put16(frame, 1);       // Ethernet
   put16(frame, 0x0800);  // IPv4
@@ -58,7 +60,8 @@ inline Bytes arp(unsigned operation, const Mac& to, const Mac& sender_mac, const
 }
 
 inline std::uint32_t sum16(std::span<const std::uint8_t> bytes, std::uint32_t sum = 0) {
-  for (std::size_t i = 0; i + 1 < bytes.size(); i += 2) sum += static_cast<std::uint32_t>(bytes[i]) << 8 | bytes[i + 1];
+  for (std::size_t i = 0; i + 1 < bytes.size(); i += 2)
+    sum += static_cast<std::uint32_t>(bytes[i]) << 8 | bytes[i + 1];
   if (bytes.size() % 2 != 0) sum += static_cast<std::uint32_t>(bytes.back()) << 8;
   return sum;
 }
@@ -69,10 +72,11 @@ inline unsigned fold(std::uint32_t sum) {
 
 enum class Checksums { complete, left_to_the_nic };
 
-/// A UDP datagram over IPv4 or IPv6, as `source` and `destination` are written. With `left_to_the_nic` the IPv4 field is 0
-/// and the UDP field holds the sum of the pseudo-header.
-inline Bytes udp(const Mac& to, const Mac& from, const char* source, const char* destination, unsigned source_port,
-                 unsigned destination_port, std::string_view text, Checksums checksums) {
+/// A UDP datagram over IPv4 or IPv6, as `source` and `destination` are written. With `left_to_the_nic` the
+/// IPv4 field is 0 and the UDP field holds the sum of the pseudo-header.
+inline Bytes udp(const Mac& to, const Mac& from, const char* source, const char* destination,
+                 unsigned source_port, unsigned destination_port, std::string_view text,
+                 Checksums checksums) {
   const Bytes src = ip_bytes(source), dst = ip_bytes(destination);
   const bool v4 = src.size() == 4;
   const auto udp_length = static_cast<unsigned>(8 + text.size());

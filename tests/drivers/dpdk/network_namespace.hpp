@@ -1,5 +1,5 @@
-// For tests that make interfaces: runs the test program again in a network namespace of its own, so that names cannot
-// collide, runs go side by side, and nothing is left when a test is killed.
+// For tests that make interfaces: runs the test program again in a network namespace of its own, so that
+// names cannot collide, runs go side by side, and nothing is left when a test is killed.
 #pragma once
 
 #include <sys/mount.h>
@@ -12,8 +12,8 @@
 
 namespace pgrid::test {
 
-/// Returns only in the new namespace, with the loopback interface up. Exits with 77 ("skipped" to meson) without the
-/// privilege to make one: the reason is printed.
+/// Returns only in the new namespace, with the loopback interface up. Exits with 77 ("skipped" to meson)
+/// without the privilege to make one: the reason is printed.
 inline void enter_network_namespace(char** argv) {
   constexpr const char* kInside = "PGRID_TEST_IN_NAMESPACE";
   if (std::getenv(kInside) == nullptr) {

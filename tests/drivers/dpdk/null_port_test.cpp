@@ -1,5 +1,6 @@
-// Shows: a whole life of the DPDK handles on any machine: EAL without huge pages, a pool, DPDK's null driver (it gives 64
-// zero bytes as often as asked, and swallows what is sent), lcores, telemetry; and that every mbuf goes back.
+// Shows: a whole life of the DPDK handles on any machine: EAL without huge pages, a pool, DPDK's null driver
+// (it gives 64 zero bytes as often as asked, and swallows what is sent), lcores, telemetry; and that every
+// mbuf goes back.
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -28,7 +29,8 @@ class DpdkEnvironment : public ::testing::Environment {
  public:
   void SetUp() override {
     const std::string prefix = "pgrid-test-null-" + std::to_string(::getpid());
-    Result<Eal> made = Eal::init({.file_prefix = prefix, .huge_pages = false, .memory_mib = 32, .poll_cpus = {0, 0}});
+    Result<Eal> made =
+        Eal::init({.file_prefix = prefix, .huge_pages = false, .memory_mib = 32, .poll_cpus = {0, 0}});
     ASSERT_TRUE(made) << made.error().sentence();
     eal.emplace(std::move(*made));
   }
@@ -66,7 +68,8 @@ TEST(EalTest, SaysWhatItRunsOn) {
 }
 
 TEST(EalTest, RefusesInOneSentence) {
-  EXPECT_EQ(Eal::init({}).error().sentence(), "start DPDK (rte_eal_init): it was started before in this process");
+  EXPECT_EQ(Eal::init({}).error().sentence(),
+            "start DPDK (rte_eal_init): it was started before in this process");
   const Error cpu = Eal::init({.poll_cpus = {1023}}).error();
   EXPECT_EQ(cpu.code, Errc::invalid_argument);
   EXPECT_EQ(cpu.cause, "poll core on CPU 1023");
@@ -241,7 +244,8 @@ TEST(LcoreGroupTest, RefusesABusyLcoreAndJoinsInItsDestructor) {
     const auto second = group.launch(eal->poll_lcores()[0], []() noexcept {});
     ASSERT_FALSE(second);
     EXPECT_EQ(second.error().code, Errc::busy);
-    EXPECT_EQ(second.error().sentence(), "rte_eal_remote_launch on lcore 1 (CPU 0): it is running something already");
+    EXPECT_EQ(second.error().sentence(),
+              "rte_eal_remote_launch on lcore 1 (CPU 0): it is running something already");
     stop = true;
   }
   EXPECT_TRUE(ended);
@@ -253,7 +257,9 @@ TEST_F(NullPort, RefusalsNameCallPortCauseAndRemedy) {
   EXPECT_EQ(unknown.remedy, "check the name and the arguments against DPDK's guide of that driver");
 
   const Error pci = open("ffff:ff:1f.7").error();
-  EXPECT_EQ(pci.sentence(), "open port ffff:ff:1f.7: there is no PCI device at this address; dpdk-devbind.py --status lists them");
+  EXPECT_EQ(
+      pci.sentence(),
+      "open port ffff:ff:1f.7: there is no PCI device at this address; dpdk-devbind.py --status lists them");
 
   Result<EthPort> port = open("net_null_once");
   ASSERT_TRUE(port);
@@ -272,7 +278,8 @@ TEST_F(NullPort, PoolRefusals) {
   EXPECT_EQ(MbufPool::create({.name = "pool", .count = 63, .cache = 0}).error().code, Errc::already_exists);
   const Error big = MbufPool::create({.name = "big", .count = 1u << 20}).error();
   EXPECT_EQ(big.code, Errc::out_of_resources) << big.sentence();
-  EXPECT_EQ(MbufPool::create({.name = "cache", .count = 63, .cache = 512}).error().code, Errc::invalid_argument);
+  EXPECT_EQ(MbufPool::create({.name = "cache", .count = 63, .cache = 512}).error().code,
+            Errc::invalid_argument);
 }
 
 TEST_F(NullPort, MemorySumCoversWhatAPoolTakes) {
@@ -288,7 +295,8 @@ std::string ask_telemetry(const std::string& command) {
   sockaddr_un name{.sun_family = AF_UNIX, .sun_path = {}};
   eal->telemetry_socket().string().copy(name.sun_path, sizeof name.sun_path - 1);
   const UniqueFd socket(::socket(AF_UNIX, SOCK_SEQPACKET, 0));
-  if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&name), sizeof name) != 0) return "no connection";
+  if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&name), sizeof name) != 0)
+    return "no connection";
   char bytes[16384];
   (void)::recv(socket.get(), bytes, sizeof bytes, 0);  // DPDK's greeting
   (void)::send(socket.get(), command.data(), command.size(), 0);
@@ -299,11 +307,12 @@ std::string ask_telemetry(const std::string& command) {
 TEST(TelemetryTest, CommandAnswersWhileItLives) {
   std::uint64_t value = 41;
   {
-    Result<TelemetryCommand> command = TelemetryCommand::add("/pgrid/test", "for the test", [&](TelemetryDict& dict) {
-      EXPECT_TRUE(dict.add("answer", value));
-      EXPECT_TRUE(dict.add("large", ~std::uint64_t{0}));
-      EXPECT_FALSE(dict.add("not a name", 1));
-    });
+    Result<TelemetryCommand> command =
+        TelemetryCommand::add("/pgrid/test", "for the test", [&](TelemetryDict& dict) {
+          EXPECT_TRUE(dict.add("answer", value));
+          EXPECT_TRUE(dict.add("large", ~std::uint64_t{0}));
+          EXPECT_FALSE(dict.add("not a name", 1));
+        });
     ASSERT_TRUE(command) << command.error().sentence();
     ++value;
     EXPECT_EQ(ask_telemetry("/pgrid/test"), R"({"/pgrid/test":{"answer":42,"large":18446744073709551615}})");

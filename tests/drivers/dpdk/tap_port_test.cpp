@@ -1,6 +1,6 @@
-// Shows: a real TAP interface, in a network namespace of this test's own. What kernel sockets send arrives as packets, what
-// we transmit arrives at kernel sockets, checksums are right both ways, the kernel's end has the addresses it was given,
-// every mbuf comes back, and a second node runs beside the first.
+// Shows: a real TAP interface, in a network namespace of this test's own. What kernel sockets send arrives as
+// packets, what we transmit arrives at kernel sockets, checksums are right both ways, the kernel's end has
+// the addresses it was given, every mbuf comes back, and a second node runs beside the first.
 #include <gtest/gtest.h>
 #include <net/if.h>
 #include <netinet/in.h>
@@ -45,7 +45,8 @@ HostAddress address(const char* text, std::uint8_t prefix) {
 }
 
 EalOptions node_options(const char* name) {
-  return {.file_prefix = std::string(name) + std::to_string(::getpid()), .huge_pages = false, .memory_mib = 32};
+  return {
+      .file_prefix = std::string(name) + std::to_string(::getpid()), .huge_pages = false, .memory_mib = 32};
 }
 
 std::optional<Eal> eal;
@@ -72,7 +73,8 @@ std::string output_of(const std::string& command) {
 /// A kernel UDP socket bound to the host's end.
 class KernelSocket {
  public:
-  KernelSocket(const char* ip, std::uint16_t port) : family_(std::strchr(ip, ':') != nullptr ? AF_INET6 : AF_INET) {
+  KernelSocket(const char* ip, std::uint16_t port)
+      : family_(std::strchr(ip, ':') != nullptr ? AF_INET6 : AF_INET) {
     fd_ = UniqueFd(::socket(family_, SOCK_DGRAM | SOCK_CLOEXEC, 0));
     const auto name = socket_address(ip, port);
     bound_ = ::bind(fd_.get(), reinterpret_cast<const sockaddr*>(&name), sizeof name) == 0;
@@ -80,7 +82,8 @@ class KernelSocket {
   [[nodiscard]] bool bound() const { return bound_; }
   void send(const char* ip, std::uint16_t port, std::string_view text) const {
     const auto name = socket_address(ip, port);
-    EXPECT_EQ(::sendto(fd_.get(), text.data(), text.size(), 0, reinterpret_cast<const sockaddr*>(&name), sizeof name),
+    EXPECT_EQ(::sendto(fd_.get(), text.data(), text.size(), 0, reinterpret_cast<const sockaddr*>(&name),
+                       sizeof name),
               static_cast<ssize_t>(text.size()))
         << std::strerror(errno);
   }
@@ -100,12 +103,12 @@ class KernelSocket {
     if (family_ == AF_INET6) {
       room.sin6_family = AF_INET6;
       room.sin6_port = htons(port);
-      std::memcpy(&room.sin6_addr, bytes.data(), 16);
+      std::copy(bytes.begin(), bytes.end(), room.sin6_addr.s6_addr);
     } else {
       sockaddr_in name{};
       name.sin_family = AF_INET;
       name.sin_port = htons(port);
-      std::memcpy(&name.sin_addr, bytes.data(), 4);
+      std::copy(bytes.begin(), bytes.end(), reinterpret_cast<std::uint8_t*>(&name.sin_addr));
       std::memcpy(&room, &name, sizeof name);
     }
     return room;
@@ -144,8 +147,8 @@ class TapPort : public ::testing::Test {
     ASSERT_EQ(port->tx_queue(0).tx_burst(std::span<Packet>(&packet, 1)), 1);
   }
 
-  /// The first packet that `wanted` accepts (the kernel sends router solicitations and the like in between), or an empty
-  /// one after the limit.
+  /// The first packet that `wanted` accepts (the kernel sends router solicitations and the like in between),
+  /// or an empty one after the limit.
   Packet receive(const std::function<bool(std::span<const std::byte>)>& wanted) {
     const auto end = std::chrono::steady_clock::now() + kLimit;
     while (std::chrono::steady_clock::now() < end) {
@@ -241,9 +244,11 @@ TEST_F(TapPort, BadChecksumIsReported) {
   sockaddr_in name{};
   name.sin_family = AF_INET;
   std::memcpy(&name.sin_addr, test::ip_bytes(kNodeV4).data(), 4);
-  ASSERT_EQ(::sendto(raw.get(), datagram.data(), datagram.size(), 0, reinterpret_cast<const sockaddr*>(&name), sizeof name),
+  ASSERT_EQ(::sendto(raw.get(), datagram.data(), datagram.size(), 0, reinterpret_cast<const sockaddr*>(&name),
+                     sizeof name),
             static_cast<ssize_t>(datagram.size()));
-  const Packet packet = receive([](std::span<const std::byte> frame) { return test::get16(frame, 12) == 0x0800; });
+  const Packet packet =
+      receive([](std::span<const std::byte> frame) { return test::get16(frame, 12) == 0x0800; });
   ASSERT_TRUE(packet);
   EXPECT_EQ(packet.ip_checksum(), RxChecksumStatus::good);
   EXPECT_EQ(packet.l4_checksum(), RxChecksumStatus::bad);
@@ -252,14 +257,15 @@ TEST_F(TapPort, BadChecksumIsReported) {
 TEST_F(TapPort, NoSignalIsSentForPackets) {
   // net_tap may ask the kernel for a real-time signal per frame; we keep it from doing so (rt_signals.hpp).
   for (int signal = SIGRTMIN; signal <= SIGRTMAX; ++signal) {
-    struct sigaction action {};
+    struct sigaction action{};
     ASSERT_EQ(::sigaction(signal, nullptr, &action), 0);
     EXPECT_EQ(action.sa_handler, SIG_DFL) << "signal " << signal;
   }
 }
 
 TEST_F(TapPort, AddressesAreReplaced) {
-  const std::array second{address("198.51.100.1", 24), address("198.51.100.2", 24), address("2001:db8:1::1", 48)};
+  const std::array second{address("198.51.100.1", 24), address("198.51.100.2", 24),
+                          address("2001:db8:1::1", 48)};
   ASSERT_TRUE(set_host_addresses("pg0", second));
   ASSERT_TRUE(set_host_addresses("pg0", second)) << "setting the same again changes nothing";
   const std::string shown = output_of("ip -o addr show dev pg0 scope global");
@@ -275,7 +281,8 @@ TEST_F(TapPort, RefusalsOfNamesAndAddresses) {
   const Error taken = EthPort::create(parse_device("tap:pg0").value(), {}, *pool).error();
   EXPECT_EQ(taken.code, Errc::already_exists);
   EXPECT_EQ(taken.sentence(),
-            "make TAP interface pg0: an interface of that name exists; choose another name, or stop the node that has it "
+            "make TAP interface pg0: an interface of that name exists; choose another name, or stop the node "
+            "that has it "
             "(a left-over one: ip link del pg0)");
   EXPECT_EQ(set_host_addresses("nosuch", {}).error().sentence(),
             "set addresses of interface nosuch: there is no such interface");
@@ -303,9 +310,11 @@ TEST_F(TapPort, ManyFramesBothWaysLoseNoMbuf) {
   for (int round = 0; round < 200; ++round) {
     const std::string text = "round " + std::to_string(round);
     socket.send(kNodeV4, 4646, text);
-    const Packet packet = receive([](std::span<const std::byte> frame) { return test::get16(frame, 12) == 0x0800; });
+    const Packet packet =
+        receive([](std::span<const std::byte> frame) { return test::get16(frame, 12) == 0x0800; });
     ASSERT_TRUE(packet);
-    transmit(test::udp(host_mac(), port->mac(), kNodeV4, kHostV4, 4646, 5000, text, test::Checksums::complete));
+    transmit(
+        test::udp(host_mac(), port->mac(), kNodeV4, kHostV4, 4646, 5000, text, test::Checksums::complete));
     ASSERT_EQ(socket.receive(), text);
   }
   EXPECT_GE(port->stats().rx_packets, 200u);
@@ -366,6 +375,7 @@ int run_tests(int argc, char** argv) {
 }  // namespace pgrid::dpdk
 
 int main(int argc, char** argv) {
-  if (argc < 2 || std::string_view(argv[1]) != pgrid::dpdk::kSecondNode) pgrid::test::enter_network_namespace(argv);
+  if (argc < 2 || std::string_view(argv[1]) != pgrid::dpdk::kSecondNode)
+    pgrid::test::enter_network_namespace(argv);
   return pgrid::dpdk::run_tests(argc, argv);
 }

@@ -1,5 +1,5 @@
-// Shows: a segment is zeroed memory that two mappings share, that no holder of its descriptor can resize, and that is
-// refused on the other side when it is not sealed or not large enough.
+// Shows: a segment is zeroed memory that two mappings share, that no holder of its descriptor can resize, and
+// that is refused on the other side when it is not sealed or not large enough.
 #include "drivers/shm/segment.hpp"
 
 #include <fcntl.h>
@@ -86,7 +86,8 @@ TEST(Segment, MovesWithItsMapping) {
 }
 
 TEST(Segment, HugePagesFallBackToOrdinaryOnes) {
-  // 1 TiB of huge pages is nowhere free; 4 KiB is: the request for huge pages must not make a small segment fail.
+  // 1 TiB of huge pages is nowhere free; 4 KiB is: the request for huge pages must not make a small segment
+  // fail.
   const Result<Segment> segment = Segment::create("test", 4096, true);
   ASSERT_TRUE(segment) << segment.error().sentence();
   segment->data()[4095] = std::byte{1};
