@@ -85,7 +85,8 @@ class MessageBuilder {
       payload[48] = static_cast<std::byte>(size >> 8);
       payload[49] = static_cast<std::byte>(size);
     }
-    if (!content.empty()) std::memcpy(payload.data() + wire::kFlatBufferOffset, content.data(), content.size());
+    if (!content.empty())
+      std::memcpy(payload.data() + wire::kFlatBufferOffset, content.data(), content.size());
     return payload;
   }
 
