@@ -1,0 +1,73 @@
+#!/usr/bin/env python3
+"""Shows the program pgrid-compile: a module on stdin becomes an image on stdout; everything else is one sentence on stderr
+and an exit status; a module made to be expensive ends within its limits.
+
+Usage: compile_test.py PGRID_COMPILE
+"""
+import pathlib
+import subprocess
+import sys
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "python"))
+import tap
+
+PROGRAM = sys.argv.pop(1)
+# (module (memory (export "memory") 1) (func (export "pg_activate")))
+SMALLEST = bytes.fromhex("0061736d 01000000 01040160 0000 03020100 05030100 01"
+                         "0718 02 066d656d6f7279 0200 0b70675f6163746976617465 0000 0a040102000b".replace(" ", ""))
+
+
+def run(arguments, module=b""):
+    return subprocess.run([PROGRAM, *arguments], input=module, capture_output=True, timeout=150)
+
+
+class Compile(unittest.TestCase):
+    def test_image(self):
+        """a module becomes an image, the same one each time"""
+        first = run(["--memory", "1048576"], SMALLEST)
+        self.assertEqual((first.returncode, first.stderr), (0, b""))
+        self.assertTrue(first.stdout.startswith(b"\x7fELF"))
+        self.assertEqual(first.stdout, run(["--memory", "65536"], SMALLEST).stdout)
+
+    def test_refused(self):
+        """a refusal is one sentence, exit 1, and no output"""
+        for module in (b"", b"nonsense", SMALLEST[:-1]):
+            done = run(["--memory", "1048576"], module)
+            self.assertEqual((done.returncode, done.stdout), (1, b""))
+            self.assertTrue(done.stderr.startswith(b"pgrid-compile: "))
+            self.assertEqual(done.stderr.count(b"\n"), 1)
+
+    def test_usage(self):
+        """wrong arguments are said, exit 2"""
+        for arguments in ([], ["--memory"], ["--memory", "x"], ["--memory", "0"], ["--memory", "1m"], ["--what"]):
+            done = run(arguments)
+            self.assertEqual(done.returncode, 2, arguments)
+            self.assertIn(b"--memory BYTES", done.stderr)
+
+    def test_fingerprint(self):
+        """the fingerprint names engine and CPU"""
+        done = run(["--fingerprint"])
+        self.assertEqual(done.returncode, 0)
+        self.assertRegex(done.stdout.decode(), r"^wasmtime \d+\.\d+\.\d+, configuration \d+, \w+.*\n$")
+
+    def test_expensive(self):
+        """deep nesting ends in an image or a sentence, not in a crash"""
+        depth = 400_000
+
+        def leb(n):
+            out = b""
+            while True:
+                n, low = n >> 7, n & 0x7f
+                out += bytes([low | (0x80 if n else 0)])
+                if not n:
+                    return out
+        body = b"\x00" + b"\x02\x40" * depth + b"\x0b" * depth + b"\x0b"
+        code = b"\x01" + leb(len(body)) + body
+        module = SMALLEST[:SMALLEST.index(b"\x0a\x04\x01\x02")] + b"\x0a" + leb(len(code)) + code
+        done = run(["--memory", "1048576"], module)
+        self.assertIn(done.returncode, (0, 1), done.stderr[:300])
+
+
+if __name__ == "__main__":
+    tap.main()
