@@ -42,6 +42,7 @@ FOREIGN = [
 ]
 
 LINES_MAX = 400  # a file is one idea, read in one sitting; what is longer is listed with its reason
+LINES_LISTED = 320  # below this a listed file has no need to be
 LONG_FILES = pathlib.Path("tests/tree/long_files.txt")
 
 # Paths of somebody's machine, and hosts of package registries (a lock file names the index it was made from).
@@ -101,7 +102,7 @@ class Files(unittest.TestCase):
                 if tree.is_text(p) and p.name not in ("LICENSE", "Cargo.lock")}
         unlisted = [f"{name}: {lines} lines" for name, lines in long.items() if lines > LINES_MAX and name not in listed]
         self.assertEqual(unlisted, [], f"split them, or list them in {LONG_FILES}")
-        idle = [name for name in listed if long.get(name, 0) <= LINES_MAX]
+        idle = [name for name in listed if long.get(name, 0) <= LINES_LISTED]
         self.assertEqual(idle, [], f"listed in {LONG_FILES} without need")
         self.assertEqual([name for name, reason in listed.items() if not reason], [], "listed without a reason")
 
