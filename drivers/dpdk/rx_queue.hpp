@@ -16,9 +16,8 @@ struct RxQueue {
 
   /// Up to kBurstMax packets, in the order of arrival; empty when none wait.
   [[nodiscard]] PacketBurst rx_burst() const noexcept {
-    rte_mbuf* mbufs[kBurstMax];
-    const std::uint16_t nb_rx = rte_eth_rx_burst(port_id, queue_id, mbufs, kBurstMax);
-    return PacketBurst(mbufs, nb_rx);
+    return PacketBurst(
+        [this](rte_mbuf** mbufs) { return rte_eth_rx_burst(port_id, queue_id, mbufs, kBurstMax); });
   }
 };
 

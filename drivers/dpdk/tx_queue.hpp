@@ -21,23 +21,16 @@ struct TxQueue {
     return rte_eth_tx_burst(port_id, queue_id, mbufs, count);
   }
 
-  /// Sends from the front. Packets sent are empty afterwards; the others are untouched. REQUIRES: at most
-  /// kBurstMax, none empty.
+  /// Sends from the front. Packets sent are empty afterwards; the others are untouched. REQUIRES: none empty.
   [[nodiscard]] std::uint16_t tx_burst(std::span<Packet> packets) const noexcept {
-    rte_mbuf* mbufs[kBurstMax];
-    const auto count = static_cast<std::uint16_t>(packets.size());
-    PG_DCHECK(packets.size() <= kBurstMax);
-    for (std::uint16_t i = 0; i < count; ++i) mbufs[i] = packets[i].mbuf();
-    const std::uint16_t sent = tx_burst(mbufs, count);
+    const std::uint16_t sent = tx_burst(as_mbufs(packets.data()), static_cast<std::uint16_t>(packets.size()));
     for (std::uint16_t i = 0; i < sent; ++i) (void)Packet::release(packets[i]);
     return sent;
   }
 
   /// Sends a burst; what was not sent stays in it, at the front.
   [[nodiscard]] std::uint16_t tx_burst(PacketBurst& burst) const noexcept {
-    const std::uint16_t sent = tx_burst(burst.packets());
-    burst.drop_front(sent);
-    return sent;
+    return burst.hand_over([this](rte_mbuf** mbufs, std::uint16_t count) { return tx_burst(mbufs, count); });
   }
 };
 
