@@ -9,10 +9,13 @@ class CapCreate : public Command {
   CLI::App* declare(CLI::App& app) override {
     CLI::App* own = app.add_subcommand("create", "Create a right to send to a process. Who holds its secret can call it.");
     own->add_option("NAME", process_, "name of the process")->required();
-    own->add_option("--label", label_, "number that the function sees with every message through this right");
-    own->add_option("--rate", rate_, "messages per second (default: the process's; 0: no limit)");
-    own->add_option("--burst", burst_, "messages at once, beyond the rate");
-    own->add_option("--in-flight", in_flight_, "messages that may wait for an answer at once");
+    own->add_option("--label", label_, "number that the function sees with every message through this right")
+        ->check(CLI::NonNegativeNumber);
+    own->add_option("--rate", rate_, "messages per second (default: the process's; 0: no limit)")
+        ->check(CLI::NonNegativeNumber);
+    own->add_option("--burst", burst_, "messages at once, beyond the rate")->check(CLI::NonNegativeNumber);
+    own->add_option("--in-flight", in_flight_, "messages that may wait for an answer at once")
+        ->check(CLI::NonNegativeNumber);
     add_size(own, "--body-max", body_max_, "largest body, as in 1KiB");
     add_duration(own, "--deadline", deadline_us_, "longest time to wait for an answer, as in 100ms");
     add_duration(own, "--expires", expires_us_, "how long the right lives, as in 1h (default: for ever)");

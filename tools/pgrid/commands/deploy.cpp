@@ -1,4 +1,6 @@
 // pgrid deploy: hands a module to the node, which checks, compiles, stores and loads it.
+#include <unistd.h>
+
 #include <fstream>
 
 #include "drivers/config/units.hpp"
@@ -16,17 +18,19 @@ class Deploy : public Command {
     own->add_option("--name", name_, "name of the process (default: the file's name)");
     add_size(own, "--memory", memory_bytes_, "linear memory it may use, as in 4MiB");
     add_duration(own, "--time-limit", time_limit_us_, "CPU time for each message, as in 1ms");
-    own->add_option("--rate", rate_, "messages per second through its rights (0: no limit)");
+    own->add_option("--rate", rate_, "messages per second through its rights (0: no limit)")->check(CLI::NonNegativeNumber);
     own->footer("\nExample:\n  pgrid deploy build/docs/examples/echo.wasm --name echo --memory 1MiB --time-limit 1ms");
     return own;
   }
 
   ExitCode run(Context& context) override {
-    std::ifstream file(file_, std::ios::binary);
-    std::string module((std::istreambuf_iterator<char>(file)), {});
-    if (!file)
+    std::error_code status;
+    const bool readable = std::filesystem::is_regular_file(file_, status) && ::access(file_.c_str(), R_OK) == 0;
+    if (!readable)
       return context.printer.report(
           ExitCode::usage, Error{Errc::invalid_argument, "read " + file_.string(), "there is no such file to read", ""});
+    std::ifstream file(file_, std::ios::binary);
+    std::string module((std::istreambuf_iterator<char>(file)), {});
     if (module.empty())
       return context.printer.report(ExitCode::usage,
                                     Error{Errc::invalid_argument, file_.string(), "the file is empty", ""});

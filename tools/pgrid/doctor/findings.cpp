@@ -122,7 +122,10 @@ std::vector<Finding> look_at_nics(const Machine& machine) {
     const fs::path link = fs::read_symlink(device / "driver", status);
     const std::string driver = status ? "" : link.filename().string();
     std::string interface;
-    for (const fs::path& net : sorted_entries(device / "net")) interface = net.filename().string();
+    std::vector<fs::path> nets = sorted_entries(device / "net");
+    for (const fs::path& child : sorted_entries(device))  // virtio: one folder deeper
+      if (child.filename().string().starts_with("virtio")) nets = sorted_entries(child / "net");
+    if (!nets.empty()) interface = nets.front().filename().string();
     const std::string address = device.filename().string();
     const std::string what = first_line(device / "vendor") + ':' + first_line(device / "device") + ", driver " +
                              (driver.empty() ? "none" : driver) + (interface.empty() ? "" : ", interface " + interface);
