@@ -42,18 +42,20 @@ bool same_key(const std::uint8_t* a, const std::uint8_t* b) noexcept {
 [[gnu::cold]] void clear_account(abi::RightAccount& account, std::uint32_t generation) noexcept {
   constexpr auto relaxed = std::memory_order_relaxed;
   account.in_flight.store(0, relaxed);
-  for (abi::Word* word : {&account.tokens_tsc, &account.kept, &account.broken, &account.declined, &account.no_answer,
-                          &account.refused})
+  for (abi::Word* word : {&account.tokens_tsc, &account.kept, &account.broken, &account.declined,
+                          &account.no_answer, &account.refused})
     word->store(0, relaxed);
   account.generation.store(generation, relaxed);
 }
 
 }  // namespace
 
-std::expected<AuthorizedMessage, Refusal> Authorizer::authorize(const MessageView& message, std::uint64_t now_tsc,
+std::expected<AuthorizedMessage, Refusal> Authorizer::authorize(const MessageView& message,
+                                                                std::uint64_t now_tsc,
                                                                 std::uint64_t now_unix_ns) noexcept {
   const std::uint32_t slot = message.to->slot();
-  if (slot >= slots_.size()) [[unlikely]] return no_such_right(Counter::right_unknown);
+  if (slot >= slots_.size()) [[unlikely]]
+    return no_such_right(Counter::right_unknown);
 
   AuthorizedMessage authorized;
   abi::RightFields& right = authorized.right_;
@@ -67,7 +69,8 @@ std::expected<AuthorizedMessage, Refusal> Authorizer::authorize(const MessageVie
   if (right.expires_unix_ns != 0 && now_unix_ns >= right.expires_unix_ns) [[unlikely]]
     return no_such_right(Counter::right_expired);
 
-  // From here on the sender has shown a valid right: every refusal is answered and counted on the right's line.
+  // From here on the sender has shown a valid right: every refusal is answered and
+  // counted on the right's line.
   abi::RightAccount& account = accounts_[slot];
   if (account.generation.load(std::memory_order_relaxed) != right.generation) [[unlikely]]
     clear_account(account, right.generation);
@@ -75,9 +78,12 @@ std::expected<AuthorizedMessage, Refusal> Authorizer::authorize(const MessageVie
     return std::unexpected(Refusal{counter, reason, true, &account});
   };
   const bool may_send = (right.permissions & abi::kMaySend) != 0 && right.target_kind == abi::Target::process;
-  if (!may_send) [[unlikely]] return refuse(Counter::not_permitted, Reason::not_permitted);
-  if (message.nb_rights != 0) [[unlikely]] return refuse(Counter::carried_rights_refused, Reason::not_permitted);
-  if (message.body.size() > right.body_max) [[unlikely]] return refuse(Counter::too_large, Reason::too_large);
+  if (!may_send) [[unlikely]]
+    return refuse(Counter::not_permitted, Reason::not_permitted);
+  if (message.nb_rights != 0) [[unlikely]]
+    return refuse(Counter::carried_rights_refused, Reason::not_permitted);
+  if (message.body.size() > right.body_max) [[unlikely]]
+    return refuse(Counter::too_large, Reason::too_large);
   if (right.rate != 0) {
     const BucketShape shape = bucket_shape(right.rate, right.burst, poll_cores_, tsc_hz_);
     if (!take_token(account.tokens_tsc, shape, now_tsc)) [[unlikely]]

@@ -1,5 +1,5 @@
-// Whether a sender may do what it asks: the slot, its key, its limits. Only this file makes an AuthorizedMessage, so
-// nothing behind it can be given an unchecked message.
+// Whether a sender may do what it asks: the slot, its key, its limits. Only this file makes an
+// AuthorizedMessage, so nothing behind it can be given an unchecked message.
 #pragma once
 
 #include <cstddef>
@@ -46,9 +46,10 @@ class AuthorizedMessage {
 /// One poll core's view of the right table and of its own line per right. Owned by that poll core.
 class Authorizer {
  public:
-  /// `slots` is written by control at any moment; `accounts` by this poll core alone. Both have as many lines.
-  Authorizer(std::span<const abi::RightSlot> slots, std::span<abi::RightAccount> accounts, std::uint32_t poll_cores,
-             const TickRate& rate) noexcept
+  /// `slots` is written by control at any moment; `accounts` by this poll core alone.
+  /// Both have as many lines.
+  Authorizer(std::span<const abi::RightSlot> slots, std::span<abi::RightAccount> accounts,
+             std::uint32_t poll_cores, const TickRate& rate) noexcept
       : slots_(slots), accounts_(accounts), poll_cores_(poll_cores), tsc_hz_(rate.hz()) {}
 
   /// Brings both lines of a slot nearer, some messages ahead. Any number is safe.
@@ -59,10 +60,12 @@ class Authorizer {
   }
 
   /// Checks a request. A token of the right's quota is taken only when everything else holds.
-  [[nodiscard]] std::expected<AuthorizedMessage, Refusal> authorize(const MessageView& message, std::uint64_t now_tsc,
+  [[nodiscard]] std::expected<AuthorizedMessage, Refusal> authorize(const MessageView& message,
+                                                                    std::uint64_t now_tsc,
                                                                     std::uint64_t now_unix_ns) noexcept;
 
-  /// The line of a right, if it still belongs to that generation: for outcomes of messages that were in flight.
+  /// The line of a right, if it still belongs to that generation: for outcomes of
+  /// messages that were in flight.
   [[nodiscard]] abi::RightAccount* account_of(std::uint32_t slot, std::uint32_t generation) noexcept {
     abi::RightAccount& account = accounts_[slot];
     return account.generation.load(std::memory_order_relaxed) == generation ? &account : nullptr;

@@ -17,22 +17,30 @@ std::optional<Counter> outcome_of(std::uint8_t kind, std::uint16_t reason) noexc
     return reason == 0 ? std::optional(Counter::answered) : std::nullopt;
   if (kind != static_cast<std::uint8_t>(Kind::non_commitment)) return std::nullopt;
   switch (static_cast<Reason>(reason)) {
-    case Reason::declined: return Counter::declined;
-    case Reason::broken: return Counter::broken;
-    case Reason::process_failed: return Counter::process_failed;
-    case Reason::busy: return Counter::busy_mailbox;
-    default: return std::nullopt;
+    case Reason::declined:
+      return Counter::declined;
+    case Reason::broken:
+      return Counter::broken;
+    case Reason::process_failed:
+      return Counter::process_failed;
+    case Reason::busy:
+      return Counter::busy_mailbox;
+    default:
+      return std::nullopt;
   }
 }
 
-Collected check_answer(const abi::WorkerReply& reply, const WorkerLink& link, InFlightTable& in_flight) noexcept {
+Collected check_answer(const abi::WorkerReply& reply, const WorkerLink& link,
+                       InFlightTable& in_flight) noexcept {
   const std::optional<Counter> outcome = outcome_of(reply.kind, reply.reason);
-  if (!outcome) [[unlikely]] return {.what = What::malformed};
+  if (!outcome) [[unlikely]]
+    return {.what = What::malformed};
   const auto [verdict, entry] = in_flight.find(reply.to_slot, reply.to_generation);
-  if (verdict == InFlightTable::Verdict::late) [[unlikely]] return {.what = What::late};
+  if (verdict == InFlightTable::Verdict::late) [[unlikely]]
+    return {.what = What::late};
   // A right that this worker, or this process, was never given cannot have been guessed by accident.
-  if (verdict == InFlightTable::Verdict::nonsense || entry->worker != link.worker() || entry->process != reply.process)
-    [[unlikely]]
+  if (verdict == InFlightTable::Verdict::nonsense || entry->worker != link.worker() ||
+      entry->process != reply.process) [[unlikely]]
     return {.what = What::malformed};
   return {.what = What::outcome,
           .entry = entry,
@@ -43,7 +51,8 @@ Collected check_answer(const abi::WorkerReply& reply, const WorkerLink& link, In
 
 Collected check(const abi::WorkerReply& reply, const WorkerLink& link, InFlightTable& in_flight) noexcept {
   switch (static_cast<abi::ReplyType>(reply.type)) {
-    case abi::ReplyType::answer: return check_answer(reply, link, in_flight);
+    case abi::ReplyType::answer:
+      return check_answer(reply, link, in_flight);
     case abi::ReplyType::log:
       return {.what = What::event, .event_type = abi::ControlEventType::log, .process = reply.process};
     case abi::ReplyType::event:
@@ -53,7 +62,8 @@ Collected check(const abi::WorkerReply& reply, const WorkerLink& link, InFlightT
               .reason = static_cast<Reason>(reply.reason),
               .event_type = abi::ControlEventType::instance_event,
               .process = reply.process};
-    case abi::ReplyType::send: return {.what = What::send, .process = reply.process};
+    case abi::ReplyType::send:
+      return {.what = What::send, .process = reply.process};
   }
   return {.what = What::malformed};
 }

@@ -1,5 +1,6 @@
-// Takes what a worker hands back, one record at a time. Every field may be anything: the header is copied once, checked,
-// then used; the body stays in the ring, where it may change until it is copied into the answer.
+// Takes what a worker hands back, one record at a time. Every field may be anything: the header
+// is copied once, checked, then used; the body stays in the ring, where it may change until it
+// is copied into the answer.
 #pragma once
 
 #include <cstddef>
@@ -25,12 +26,12 @@ struct Collected {
   };
   What what = What::nothing;
   InFlight* entry = nullptr;
-  abi::Counter counter{};            // of an outcome
+  abi::Counter counter{};  // of an outcome
   abi::Kind kind{};
   abi::Reason reason{};
   abi::ControlEventType event_type{};
-  std::uint32_t process = 0;         // of an event: as the worker claims; `worker` of the event is what counts
-  std::span<const std::byte> body{}; // in the ring; valid until the link's `replies.release`
+  std::uint32_t process = 0;  // of an event: as the worker claims; `worker` of the event is what counts
+  std::span<const std::byte> body{};  // in the ring; valid until the link's `replies.release`
 };
 
 /// The worker's next record, popped. The caller releases the ring once per burst.

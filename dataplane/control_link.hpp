@@ -1,5 +1,5 @@
-// A poll core's end of the control process: messages it asks to send, and events for it. Control may be away for ever,
-// come back, or write nonsense; a poll core never waits for it and never fails because of it.
+// A poll core's end of the control process: messages it asks to send, and events for it. Control may be away
+// for ever, come back, or write nonsense; a poll core never waits for it and never fails because of it.
 #pragma once
 
 #include <algorithm>
@@ -19,11 +19,14 @@ class ControlLink {
  public:
   explicit ControlLink(LinkCell& cell) noexcept : cell_(&cell) {}
 
-  /// Once per turn. Nothing has to be settled when control goes: its answers are lost and counted as they come.
+  /// Once per turn. Nothing has to be settled when control goes: its answers are lost
+  /// and counted as they come.
   void follow() noexcept {
     const LinkState state = cell_->state.load(std::memory_order_acquire);
-    if (state == LinkState::offered) [[unlikely]] attach();
-    if (state == LinkState::retired) [[unlikely]] close();
+    if (state == LinkState::offered) [[unlikely]]
+      attach();
+    if (state == LinkState::retired) [[unlikely]]
+      close();
   }
 
   /// A request as it was copied out of the ring; the body still lies there and may change: read it once.
@@ -36,7 +39,8 @@ class ControlLink {
     if (!attached_) return false;
     const abi::RingRecord record = requests_.front();
     if (!record) {
-      if (requests_.corrupt()) [[unlikely]] mark_faulty();
+      if (requests_.corrupt()) [[unlikely]]
+        mark_faulty();
       return false;
     }
     std::memcpy(&request.header, record.data, sizeof request.header);
@@ -58,7 +62,8 @@ class ControlLink {
     event.length = static_cast<std::uint32_t>(abi::kRecordHeader + body.size());
     std::byte* record = events_.reserve(event.length);
     if (record == nullptr) {
-      if (events_.corrupt()) [[unlikely]] mark_faulty();
+      if (events_.corrupt()) [[unlikely]]
+        mark_faulty();
       return false;
     }
     std::memcpy(record, &event, sizeof event);

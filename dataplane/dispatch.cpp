@@ -15,15 +15,19 @@ namespace {
 }  // namespace
 
 std::optional<Refusal> dispatch(const AuthorizedMessage& request, const Sender& sender, WorkerLink& link,
-                                InFlightTable& in_flight, const TickRate& rate, std::uint64_t now_tsc) noexcept {
+                                InFlightTable& in_flight, const TickRate& rate,
+                                std::uint64_t now_tsc) noexcept {
   const MessageView& message = request.message();
   const abi::RightFields& right = request.right();
   abi::RightAccount& account = request.account();
   const std::uint32_t waiting = account.in_flight.load(std::memory_order_relaxed);
 
-  if (!link.serving()) [[unlikely]] return busy(abi::Counter::busy_worker, account);
-  if (waiting >= right.in_flight_max) [[unlikely]] return busy(abi::Counter::busy_right, account);
-  if (!link.has_room()) [[unlikely]] return busy(abi::Counter::busy_ring, account);
+  if (!link.serving()) [[unlikely]]
+    return busy(abi::Counter::busy_worker, account);
+  if (waiting >= right.in_flight_max) [[unlikely]]
+    return busy(abi::Counter::busy_right, account);
+  if (!link.has_room()) [[unlikely]]
+    return busy(abi::Counter::busy_ring, account);
   const auto length = static_cast<std::uint32_t>(abi::kRecordHeader + message.body.size());
   std::byte* record = link.requests.reserve(length);
   if (record == nullptr) [[unlikely]] {
@@ -31,11 +35,12 @@ std::optional<Refusal> dispatch(const AuthorizedMessage& request, const Sender& 
     return busy(abi::Counter::busy_ring, account);
   }
   InFlight* entry = in_flight.take();
-  if (entry == nullptr) [[unlikely]] return busy(abi::Counter::busy_in_flight, account);  // the record was not committed
+  if (entry == nullptr) [[unlikely]]
+    return busy(abi::Counter::busy_in_flight, account);  // the record was not committed
 
   // DESIGN section 4: what the sender asks, clamped to the right's maximum, which is also what 0 means.
-  const std::uint32_t deadline_us = message.deadline_us != 0 ? std::min(message.deadline_us, right.deadline_max_us)
-                                                             : right.deadline_max_us;
+  const std::uint32_t deadline_us =
+      message.deadline_us != 0 ? std::min(message.deadline_us, right.deadline_max_us) : right.deadline_max_us;
   entry->sender = sender.kind;
   entry->worker = link.worker();
   entry->process = right.target;
@@ -60,7 +65,8 @@ std::optional<Refusal> dispatch(const AuthorizedMessage& request, const Sender& 
   header.label = right.label;
   header.dispatched_tsc = now_tsc;
   std::memcpy(record, &header, sizeof header);
-  if (!message.body.empty()) std::memcpy(record + abi::kRecordHeader, message.body.data(), message.body.size());
+  if (!message.body.empty())
+    std::memcpy(record + abi::kRecordHeader, message.body.data(), message.body.size());
   link.requests.commit();
 
   link.unpublished = true;

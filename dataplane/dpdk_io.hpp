@@ -32,29 +32,43 @@ class DpdkIo {
   void add_port(const DpdkPort& port) noexcept { ports_[nb_ports_++] = port; }
 
   [[nodiscard]] std::uint16_t nb_ports() const noexcept { return nb_ports_; }
-  [[nodiscard]] const PortIdentity& identity(std::uint16_t port) const noexcept { return ports_[port].identity; }
-  [[nodiscard]] dpdk::PacketBurst rx_burst(std::uint16_t port) const noexcept { return ports_[port].rx.rx_burst(); }
+  [[nodiscard]] const PortIdentity& identity(std::uint16_t port) const noexcept {
+    return ports_[port].identity;
+  }
+  [[nodiscard]] dpdk::PacketBurst rx_burst(std::uint16_t port) const noexcept {
+    return ports_[port].rx.rx_burst();
+  }
   [[nodiscard]] std::uint16_t tx_burst(std::uint16_t port, std::span<Packet> packets) const noexcept {
     return ports_[port].tx.tx_burst(packets);
   }
   [[nodiscard]] Packet alloc() const noexcept { return answers_->alloc(); }
 
-  [[nodiscard]] bool offloads_checksums(std::uint16_t port) const noexcept { return ports_[port].offloads_checksums; }
+  [[nodiscard]] bool offloads_checksums(std::uint16_t port) const noexcept {
+    return ports_[port].offloads_checksums;
+  }
   void ask_for_checksums(Packet& packet, const ReturnPath& path) const noexcept {
     const bool v4 = path.ip_version == 4;
-    packet.set_tx_checksum_offload(path.vlan ? 18 : 14, v4 ? 20 : 40, v4 ? dpdk::L3Version::v4 : dpdk::L3Version::v6);
+    packet.set_tx_checksum_offload(path.vlan ? 18 : 14, v4 ? 20 : 40,
+                                   v4 ? dpdk::L3Version::v4 : dpdk::L3Version::v6);
   }
-  [[nodiscard]] static ChecksumStatus ip_checksum(const Packet& packet) noexcept { return status(packet.ip_checksum()); }
-  [[nodiscard]] static ChecksumStatus l4_checksum(const Packet& packet) noexcept { return status(packet.l4_checksum()); }
+  [[nodiscard]] static ChecksumStatus ip_checksum(const Packet& packet) noexcept {
+    return status(packet.ip_checksum());
+  }
+  [[nodiscard]] static ChecksumStatus l4_checksum(const Packet& packet) noexcept {
+    return status(packet.l4_checksum());
+  }
   static void prefetch(const Packet& packet) noexcept { dpdk::prefetch_data(packet); }
   [[nodiscard]] static std::uint64_t tsc() noexcept { return dpdk::tsc(); }
 
  private:
   static ChecksumStatus status(dpdk::RxChecksumStatus status) noexcept {
     switch (status) {
-      case dpdk::RxChecksumStatus::good: return ChecksumStatus::good;
-      case dpdk::RxChecksumStatus::bad: return ChecksumStatus::bad;
-      default: return ChecksumStatus::unknown;  // "none" too: the frame's own field decides
+      case dpdk::RxChecksumStatus::good:
+        return ChecksumStatus::good;
+      case dpdk::RxChecksumStatus::bad:
+        return ChecksumStatus::bad;
+      default:
+        return ChecksumStatus::unknown;  // "none" too: the frame's own field decides
     }
   }
   const dpdk::MbufPool* answers_;

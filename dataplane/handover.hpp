@@ -1,5 +1,6 @@
-// The helper thread: everything of the data plane that needs system calls. It serves RUN/dataplane.sock, hands out and
-// takes back shared memory, watches workers, keeps what control has loaded, and publishes gauges and the wall clock.
+// The helper thread: everything of the data plane that needs system calls. It serves RUN/dataplane.sock,
+// hands out and takes back shared memory, watches workers, keeps what control has loaded, and publishes
+// gauges and the wall clock.
 //
 // Poll cores never wait for it. What it tells them goes through link cells (link_cell.hpp) and node signals.
 #pragma once
@@ -31,7 +32,7 @@ struct HandoverWiring {
   LinkCells& cells;
   NodeSignals& signals;
   TickRate rate;
-  std::function<std::uint64_t()> tsc;             // the poll cores' clock
+  std::function<std::uint64_t()> tsc;                // the poll cores' clock
   std::function<std::uint64_t()> mbufs_in_use = {};  // for the gauge
 };
 
@@ -54,7 +55,8 @@ class Handover {
   void accept_all();
   void read_guest(HandoverSocket& guest);
   void retry_guests();
-  /// What becomes of a connection that said Hello: seated, told no, or asked to wait until its seat is vacated.
+  /// What becomes of a connection that said Hello: seated, told no, or asked to wait
+  /// until its seat is vacated.
   enum class Seating { seated, refused, wait };
   [[nodiscard]] Seating seat(HandoverSocket& guest, const abi::Hello& hello);
   [[nodiscard]] Seating refuse(HandoverSocket& guest, const std::string& sentence);
@@ -78,8 +80,19 @@ class Handover {
   void lose_control();
   void load(const abi::LoadProcess& load, UniqueFd code);
   void unload(const abi::UnloadProcess& unload);
-  void send_to_worker(std::uint32_t worker, const auto& message, std::span<const int> fds = {});
-  void send_to_control(const auto& message);
+
+  /// Messages go out now or as soon as the peer reads; one that is hopelessly behind is lost.
+  void send_to_worker(std::uint32_t worker, const auto& message, std::span<const int> fds = {}) {
+    HandoverSocket& socket = workers_[worker].socket;
+    if (!socket) return;
+    if (!socket.send(message, fds)) return lose_worker(worker);
+    update_interest(socket);
+  }
+  void send_to_control(const auto& message) {
+    if (!control_.is_taken()) return;
+    if (!control_.socket.send(message)) return lose_control();
+    update_interest(control_.socket);
+  }
 
   // Time.
   void tick();

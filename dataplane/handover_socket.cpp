@@ -40,7 +40,8 @@ HandoverSocket::Received HandoverSocket::receive(Datagram& datagram) {
   return Received::datagram;
 }
 
-HandoverSocket::Sent HandoverSocket::try_send(std::span<const std::byte> bytes, std::span<const int> fds) const {
+HandoverSocket::Sent HandoverSocket::try_send(std::span<const std::byte> bytes,
+                                              std::span<const int> fds) const {
   alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * kHandoverFds)] = {};
   iovec part{const_cast<std::byte*>(bytes.data()), bytes.size()};
   msghdr message{};
@@ -60,8 +61,9 @@ HandoverSocket::Sent HandoverSocket::try_send(std::span<const std::byte> bytes, 
   while (n < 0 && errno == EINTR);
   if (n >= 0) return Sent::yes;
   // ETOOMANYREFS: more descriptors under way than RLIMIT_NOFILE; they arrive when the peer reads.
-  return errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS || errno == ETOOMANYREFS ? Sent::would_block
-                                                                                               : Sent::failed;
+  return errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS || errno == ETOOMANYREFS
+             ? Sent::would_block
+             : Sent::failed;
 }
 
 bool HandoverSocket::send_bytes(std::span<const std::byte> bytes, std::span<const int> fds) {
@@ -108,9 +110,10 @@ Result<UniqueFd> listen_at(const std::string& path) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   if (path.size() >= sizeof address.sun_path)
-    return fail(Errc::invalid_argument, operation,
-                "longer than the " + std::to_string(sizeof address.sun_path - 1) + " bytes of a Unix socket's path",
-                "choose a shorter --node directory");
+    return fail(
+        Errc::invalid_argument, operation,
+        "longer than the " + std::to_string(sizeof address.sun_path - 1) + " bytes of a Unix socket's path",
+        "choose a shorter --node directory");
   std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
   const auto* generic = reinterpret_cast<const sockaddr*>(&address);
 

@@ -17,9 +17,10 @@
 
 namespace pgrid::dataplane {
 
-inline constexpr std::size_t kHandoverMax = 256;   // bytes of the largest struct in abi/shared/handover.hpp
-inline constexpr std::size_t kHandoverFds = 4;     // descriptors with one datagram
-inline constexpr std::size_t kHandoverQueue = 8192;  // datagrams a slow peer may be behind: two loads of a full worker
+inline constexpr std::size_t kHandoverMax = 256;  // bytes of the largest struct in abi/shared/handover.hpp
+inline constexpr std::size_t kHandoverFds = 4;    // descriptors with one datagram
+inline constexpr std::size_t kHandoverQueue =
+    8192;  // datagrams a slow peer may be behind: two loads of a full worker
 
 struct Datagram {
   alignas(8) std::array<std::byte, kHandoverMax> bytes{};
@@ -56,11 +57,12 @@ class HandoverSocket {
   explicit HandoverSocket(UniqueFd fd) : fd_(std::move(fd)) {}
 
   enum class Received { datagram, nothing, closed };
-  /// Takes the next datagram. A longer one than any of ours, or more descriptors, is `closed`: the peer is broken.
+  /// Takes the next datagram. A longer one than any of ours, or more descriptors, is
+  /// `closed`: the peer is broken.
   [[nodiscard]] Received receive(Datagram& datagram);
 
-  /// Sends a message, now or as soon as the peer reads; descriptors are duplicated if they have to wait. False: the peer
-  /// is gone or hopelessly behind; the caller closes.
+  /// Sends a message, now or as soon as the peer reads; descriptors are duplicated if they have to wait.
+  /// False: the peer is gone or hopelessly behind; the caller closes.
   template <typename T>
   [[nodiscard]] bool send(const T& message, std::span<const int> fds = {}) {
     return send_bytes(std::as_bytes(std::span(&message, 1)), fds);
@@ -95,7 +97,8 @@ class HandoverSocket {
   std::deque<Waiting> waiting_;
 };
 
-/// A listening socket at `path`, mode 0600. Takes the place of a dead one; refuses where another process still answers.
+/// A listening socket at `path`, mode 0600. Takes the place of a dead one; refuses where
+/// another process still answers.
 [[nodiscard]] Result<UniqueFd> listen_at(const std::string& path);
 
 }  // namespace pgrid::dataplane

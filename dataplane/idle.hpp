@@ -1,5 +1,5 @@
-// What a poll core does after a turn that found nothing: burn the core (spin), let others run (yield), or give it back
-// for a while (sleep), longer the longer nothing comes.
+// What a poll core does after a turn that found nothing: burn the core (spin), let others run (yield), or
+// give it back for a while (sleep), longer the longer nothing comes.
 #pragma once
 
 #include <sched.h>
@@ -14,16 +14,18 @@ namespace pgrid::dataplane {
 
 enum class IdlePolicy : std::uint8_t { spin, yield, sleep };
 
-inline constexpr std::uint32_t kEmptyTurnsBeforeSleep = 64;  // about 10 us of polling: a burst's neighbours come sooner
-inline constexpr std::uint32_t kSleepStepUs = 10;            // each sleep is this much longer than the one before
-inline constexpr std::uint32_t kSleepMaxUs = 100;            // bounds what idling adds to a message's latency
+inline constexpr std::uint32_t kEmptyTurnsBeforeSleep =
+    64;                                            // about 10 us of polling: a burst's neighbours come sooner
+inline constexpr std::uint32_t kSleepStepUs = 10;  // each sleep is this much longer than the one before
+inline constexpr std::uint32_t kSleepMaxUs = 100;  // bounds what idling adds to a message's latency
 
 /// Owned by one poll core.
 class Idle {
  public:
   explicit Idle(IdlePolicy policy) noexcept : policy_(policy) {}
 
-  /// After every turn. Only here does a poll core make a system call of its own, and only when there was nothing to do.
+  /// After every turn. Only here does a poll core make a system call of its own, and only when
+  /// there was nothing to do.
   void after_turn(bool found_work, abi::PollCoreStats& stats) noexcept {
     if (found_work) {
       empty_turns_ = 0;

@@ -28,18 +28,23 @@ bool cpu_list_has(std::string_view list, std::uint32_t cpu) {
 
 IdlePolicy choose_idle_policy(const config::NodeConfig& config, std::string_view isolated) {
   switch (config.idle) {
-    case config::Idle::spin: return IdlePolicy::spin;
-    case config::Idle::yield: return IdlePolicy::yield;
-    case config::Idle::sleep: return IdlePolicy::sleep;
-    case config::Idle::automatic: break;
+    case config::Idle::spin:
+      return IdlePolicy::spin;
+    case config::Idle::yield:
+      return IdlePolicy::yield;
+    case config::Idle::sleep:
+      return IdlePolicy::sleep;
+    case config::Idle::automatic:
+      break;
   }
   const bool all_isolated = std::all_of(config.poll_cores.begin(), config.poll_cores.end(),
                                         [&](std::uint32_t cpu) { return cpu_list_has(isolated, cpu); });
   // A PCI address begins with its domain: four hexadecimal digits and a colon.
-  const bool all_physical = std::all_of(config.ports.begin(), config.ports.end(), [](const config::Port& port) {
-    return port.device.size() > 5 && port.device[4] == ':' &&
-           port.device.find_first_not_of("0123456789abcdefABCDEF") == 4;
-  });
+  const bool all_physical =
+      std::all_of(config.ports.begin(), config.ports.end(), [](const config::Port& port) {
+        return port.device.size() > 5 && port.device[4] == ':' &&
+               port.device.find_first_not_of("0123456789abcdefABCDEF") == 4;
+      });
   return all_isolated && all_physical ? IdlePolicy::spin : IdlePolicy::sleep;
 }
 

@@ -1,9 +1,9 @@
-// What a poll core has given to workers and not answered yet. Each entry is the send-once right that its receiver
-// answers with: DESIGN section 4.
+// What a poll core has given to workers and not answered yet. Each entry is the send-once right that its
+// receiver answers with: DESIGN section 4.
 //
-// Two cache lines per entry: what a reply is checked against, and where its answer goes. Entries are taken last-in
-// first-out, so few lines stay warm; the generation rises at every release, so whoever still holds the right of an
-// earlier message cannot answer a later one.
+// Two cache lines per entry: what a reply is checked against, and where its answer goes. Entries are taken
+// last-in first-out, so few lines stay warm; the generation rises at every release, so whoever still holds
+// the right of an earlier message cannot answer a later one.
 #pragma once
 
 #include <array>
@@ -33,7 +33,7 @@ struct alignas(64) InFlight {
   SenderKind sender;
   bool in_use;
   std::uint32_t process;
-  std::uint32_t right_slot;        // the right it came through, for the account
+  std::uint32_t right_slot;  // the right it came through, for the account
   std::uint32_t right_generation;
   union {
     std::uint32_t control_incarnation;  // in use
@@ -56,8 +56,8 @@ inline constexpr std::uint32_t kSweepPerIdleTurn = 256;
 /// Owned by one poll core. Everything is allocated at construction.
 class InFlightTable {
  public:
-  /// REQUIRES: entries is a power of two, at most abi::kInFlightMax. Generations start at random, so that a right from
-  /// before a restart does not fit.
+  /// REQUIRES: entries is a power of two, at most abi::kInFlightMax. Generations start at random, so that a
+  /// right from before a restart does not fit.
   InFlightTable(std::uint32_t poll_core, std::uint32_t entries, std::uint32_t first_generation);
 
   /// A free entry, marked in use, or nullptr when all are. The caller fills it.
@@ -102,7 +102,8 @@ class InFlightTable {
     return {older ? Verdict::late : Verdict::nonsense, nullptr};
   }
 
-  /// The next entry whose deadline has passed, looking at no more than `budget` entries, which is counted down.
+  /// The next entry whose deadline has passed, looking at no more than `budget`
+  /// entries, which is counted down.
   [[nodiscard]] InFlight* next_expired(std::uint64_t now_tsc, std::uint32_t& budget) noexcept {
     while (in_use_ != 0 && budget != 0) {
       --budget;
@@ -113,8 +114,8 @@ class InFlightTable {
     return nullptr;
   }
 
-  /// The next entry in use at or behind `cursor`, which moves past it; nullptr at the end of the table. For settling what
-  /// a dead worker had, and at the end everything.
+  /// The next entry in use at or behind `cursor`, which moves past it; nullptr at the end of the table. For
+  /// settling what a dead worker had, and at the end everything.
   [[nodiscard]] InFlight* next_in_use(std::uint32_t& cursor) noexcept {
     while (cursor < swept_end_) {
       InFlight& entry = entries_[cursor++];

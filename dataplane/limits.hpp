@@ -13,26 +13,32 @@ namespace pgrid::dataplane {
 inline constexpr std::uint32_t kPortsMax = 8;
 
 // ---- queues of a port
-inline constexpr std::uint16_t kRxDescriptors = 1024;  // 100 us of 64-byte frames at 10 M/s: longer than any turn
+inline constexpr std::uint16_t kRxDescriptors =
+    1024;  // 100 us of 64-byte frames at 10 M/s: longer than any turn
 inline constexpr std::uint16_t kTxDescriptors = 1024;
 /// Answers that wait while a port takes no more, per port and poll core: eight bursts.
 inline constexpr std::uint32_t kTxBacklog = 8 * abi::kBurst;
 
 // ---- work per turn: nothing may keep a poll core from its other duties
-inline constexpr std::uint32_t kRepliesPerTurn = 4 * abi::kBurst;   // per worker: what four bursts of requests bring back
-inline constexpr std::uint32_t kControlPerTurn = abi::kBurst;       // requests of control
-inline constexpr std::uint32_t kSettledPerTurn = 2 * abi::kBurst;   // answers for what a dead worker had: 4,096 in 64 turns
+inline constexpr std::uint32_t kRepliesPerTurn =
+    4 * abi::kBurst;  // per worker: what four bursts of requests bring back
+inline constexpr std::uint32_t kControlPerTurn = abi::kBurst;  // requests of control
+inline constexpr std::uint32_t kSettledPerTurn =
+    2 * abi::kBurst;  // answers for what a dead worker had: 4,096 in 64 turns
 static_assert(kSettledPerTurn <= kTxBacklog && kRepliesPerTurn <= kTxBacklog);
 
 // ---- rings
-/// 1 MiB of requests: 963 of the largest, 8,192 of up to 64 bytes. Small enough for a core's share of the cache.
+/// 1 MiB of requests: 963 of the largest, 8,192 of up to 64 bytes. Small enough for a
+/// core's share of the cache.
 inline constexpr std::uint32_t kRequestRing = 1u << 20;
-/// 4 MiB of replies, three quarters for answers: 2,890 requests may be in flight on one worker (abi/shared/segment.hpp).
-/// Where a poll core has fewer entries than that for all its workers, a smaller ring does.
+/// 4 MiB of replies, three quarters for answers: 2,890 requests may be in flight on one worker
+/// (abi/shared/segment.hpp). Where a poll core has fewer entries than that for all its
+/// workers, a smaller ring does.
 constexpr std::uint32_t reply_ring(std::uint32_t in_flight) {
   const std::uint32_t needed = (in_flight + 1) * abi::kRecordMax / 3 * 4;  // answer part: three quarters
   const std::uint32_t fits = std::bit_ceil(needed);
-  return fits < (4u << 20) ? (fits < 8 * abi::kRecordMax ? std::bit_ceil(8 * abi::kRecordMax) : fits) : 4u << 20;
+  return fits < (4u << 20) ? (fits < 8 * abi::kRecordMax ? std::bit_ceil(8 * abi::kRecordMax) : fits)
+                           : 4u << 20;
 }
 /// Each way: 240 of the largest records. `pgrid invoke` and log lines, not the data path.
 inline constexpr std::uint32_t kControlRing = 1u << 18;
@@ -57,13 +63,14 @@ inline constexpr std::uint32_t kMempoolCache = 256;  // per lcore
 /// What a mempool's cache of one lcore can hold back: 1.5 times its size (rte_mempool flushes at that mark).
 inline constexpr std::uint32_t kCacheHeld = kMempoolCache + kMempoolCache / 2;
 
-/// Mbufs that receiving uses. An ARP, NDP or echo request becomes its own answer, so these also wait for sending.
+/// Mbufs that receiving uses. An ARP, NDP or echo request becomes its own answer, so
+/// these also wait for sending.
 constexpr std::uint32_t rx_mbufs(std::uint32_t ports, std::uint32_t poll_cores) {
   std::uint32_t sum = 0;
-  sum += ports * poll_cores * kRxDescriptors;  // the driver's rings are always full
-  sum += ports * poll_cores * abi::kBurst;     // in a poll core's hands
+  sum += ports * poll_cores * kRxDescriptors;                 // the driver's rings are always full
+  sum += ports * poll_cores * abi::kBurst;                    // in a poll core's hands
   sum += ports * poll_cores * (kTxDescriptors + kTxBacklog);  // answers made in place, not sent yet
-  sum += (poll_cores + 1) * kCacheHeld;        // caches: poll cores and the main lcore
+  sum += (poll_cores + 1) * kCacheHeld;                       // caches: poll cores and the main lcore
   return sum;
 }
 

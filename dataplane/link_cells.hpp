@@ -1,4 +1,5 @@
-// All cells of a data plane: one per (poll core, worker) and one per poll core for control. Outlives helper and poll cores.
+// All cells of a data plane: one per (poll core, worker) and one per poll core for control.
+// Outlives helper and poll cores.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,5 @@
-// pgrid-dataplane: wiring only. Members are made in the order in which they need each other, and go in reverse.
+// pgrid-dataplane: wiring only. Members are made in the order in which they need each
+// other, and go in reverse.
 //
 //   main thread   EAL main lcore; serves the hand-over socket (handover.hpp) until SIGTERM
 //   poll cores    one EAL worker lcore each, running PollCore::run
@@ -50,14 +51,18 @@ Result<Arguments> parse_arguments(int argc, char** argv) {
   Arguments arguments;
   for (int i = 1; i < argc; ++i) {
     const std::string_view name = argv[i];
-    std::filesystem::path* value = name == "--config" ? &arguments.config : name == "--node" ? &arguments.node : nullptr;
+    std::filesystem::path* value = name == "--config" ? &arguments.config
+                                   : name == "--node" ? &arguments.node
+                                                      : nullptr;
     if (value == nullptr || i + 1 == argc)
-      return fail(Errc::invalid_argument, std::string(name), value == nullptr ? "no such argument" : "needs a value",
+      return fail(Errc::invalid_argument, std::string(name),
+                  value == nullptr ? "no such argument" : "needs a value",
                   "usage: pgrid-dataplane --config FILE [--node DIR]");
     *value = argv[++i];
   }
   if (arguments.config.empty())
-    return fail(Errc::invalid_argument, "--config", "missing", "usage: pgrid-dataplane --config FILE [--node DIR]");
+    return fail(Errc::invalid_argument, "--config", "missing",
+                "usage: pgrid-dataplane --config FILE [--node DIR]");
   return arguments;
 }
 
@@ -70,7 +75,7 @@ void raise_descriptor_limit() {
 }
 
 void listen_to_signals() {
-  struct sigaction action {};
+  struct sigaction action{};
   action.sa_handler = [](int) { g_stop_asked = 1; };
   ::sigaction(SIGTERM, &action, nullptr);
   ::sigaction(SIGINT, &action, nullptr);
@@ -117,7 +122,8 @@ Result<void> serve(const config::NodeConfig& config, Clock::time_point started) 
   std::error_code error;
   std::filesystem::create_directories(config.run_dir, error);
   if (error)
-    return fail(Errc::io, "create " + config.run_dir.string(), error.message(), "run as root, or pass --node DIR");
+    return fail(Errc::io, "create " + config.run_dir.string(), error.message(),
+                "run as root, or pass --node DIR");
   const std::filesystem::path socket_path = config::dataplane_socket(config);
   auto listener = listen_at(socket_path.string());
   if (!listener) return std::unexpected(listener.error());
@@ -131,7 +137,8 @@ Result<void> serve(const config::NodeConfig& config, Clock::time_point started) 
     return fail(Errc::invalid_argument, "node.toml", "counts out of range",
                 "1 to 8 poll cores, 1 to 32 workers, 1 to 8 ports, powers of two under [limits]");
 
-  const dpdk::MbufPoolOptions rx_options{.name = "pgrid-rx", .count = rx_mbufs(nb_ports, nb_cores), .cache = kMempoolCache};
+  const dpdk::MbufPoolOptions rx_options{
+      .name = "pgrid-rx", .count = rx_mbufs(nb_ports, nb_cores), .cache = kMempoolCache};
   const dpdk::MbufPoolOptions answer_options{
       .name = "pgrid-answers", .count = answer_mbufs(nb_ports, nb_cores), .cache = kMempoolCache};
   dpdk::EalOptions eal_options;
@@ -191,7 +198,8 @@ Result<void> serve(const config::NodeConfig& config, Clock::time_point started) 
     const auto seed = random_value<std::uint64_t>();
     if (!seed) return std::unexpected(seed.error());
     const std::span<const abi::RightSlot> slots{
-        reinterpret_cast<const abi::RightSlot*>(rights->data() + sizeof(abi::SegmentHeader)), geometry.rights};
+        reinterpret_cast<const abi::RightSlot*>(rights->data() + sizeof(abi::SegmentHeader)),
+        geometry.rights};
     poll_cores.push_back(std::make_unique<PollCore<DpdkIo>>(
         PollCoreWiring{core, geometry, rate, slots, stats, cells, signals, idle, *seed},
         poll_core_io(*ports, static_cast<std::uint16_t>(core), *answers)));
@@ -202,17 +210,19 @@ Result<void> serve(const config::NodeConfig& config, Clock::time_point started) 
     for (std::uint32_t core = 0; core < nb_cores && launched; ++core) {
       launched = lcores.launch(eal->poll_lcores()[core], [core, &poll_core = *poll_cores[core]]() noexcept {
         dpdk::set_thread_name(("pgrid-poll-" + std::to_string(core)).c_str());
-        ::prctl(PR_SET_TIMERSLACK, 1000);  // 1 us: a sleep of 10 us must not become 60 (timer slack is 50 us by default)
+        ::prctl(PR_SET_TIMERSLACK,
+                1000);  // 1 us: a sleep of 10 us must not become 60 (timer slack is 50 us by default)
         poll_core.run();
       });
     }
     if (launched) {
       std::string names;
       for (const ServedPort& served : *ports) names += " " + served.port.spec().text;
-      std::fprintf(stderr, "pgrid-dataplane: ready on%s, %u poll core%s, %u worker%s, after %lld ms\n", names.c_str(),
-                   nb_cores, nb_cores == 1 ? "" : "s", geometry.workers, geometry.workers == 1 ? "" : "s",
-                   static_cast<long long>(
-                       std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - started).count()));
+      std::fprintf(
+          stderr, "pgrid-dataplane: ready on%s, %u poll core%s, %u worker%s, after %lld ms\n", names.c_str(),
+          nb_cores, nb_cores == 1 ? "" : "s", geometry.workers, geometry.workers == 1 ? "" : "s",
+          static_cast<long long>(
+              std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - started).count()));
       while (g_stop_asked == 0) (*handover)->step(kStepMs);
       drain(**handover, stats, signals);
     }

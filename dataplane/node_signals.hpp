@@ -13,8 +13,9 @@ enum class Phase : std::uint32_t {
 };
 
 struct NodeSignals {
-  /// CLOCK_REALTIME minus the time since TSC 0, both in ns: added to ns_of_ticks(tsc) it is Unix time. Renewed by the
-  /// helper thread, so that steps and drift of the wall clock reach the expiry of rights within a second.
+  /// CLOCK_REALTIME minus the time since TSC 0, both in ns: added to ns_of_ticks(tsc) it is Unix
+  /// time. Renewed by the helper thread, so that steps and drift of the wall clock reach the expiry
+  /// of rights within a second.
   alignas(64) std::atomic<std::int64_t> unix_offset_ns{0};
   std::atomic<Phase> phase{Phase::serving};  // written by the main thread, only ever raised
 };

@@ -1,4 +1,5 @@
-// One turn of a poll core, NIC to function and back. `turn` is the whole data plane in order; every step is a file.
+// One turn of a poll core, NIC to function and back. `turn` is the whole data plane in
+// order; every step is a file.
 //
 //   rx -> parse -> authorize -> dispatch -> (worker) -> collect -> tx
 #pragma once
@@ -39,8 +40,8 @@ struct PollCoreWiring {
   std::uint64_t random_seed = 1;  // of generations and of the refusal limiter
 };
 
-/// Owned by one lcore; never waits, allocates or locks after construction. Packets not handed on are freed when their
-/// burst leaves scope.
+/// Owned by one lcore; never waits, allocates or locks after construction. Packets not handed on are freed
+/// when their burst leaves scope.
 template <PacketIo Io>
 class PollCore {
  public:
@@ -79,7 +80,8 @@ class PollCore {
   std::uint32_t sweep(std::uint32_t budget) noexcept;
   std::uint32_t transmit() noexcept;
 
-  [[nodiscard]] bool parse(Packet& packet, std::uint16_t port, PayloadScratch& scratch, Arrival& arrival) noexcept;
+  [[nodiscard]] bool parse(Packet& packet, std::uint16_t port, PayloadScratch& scratch,
+                           Arrival& arrival) noexcept;
   void answer_locally(Packet& packet, const ParsedFrame& parsed, std::uint16_t port) noexcept;
   [[nodiscard]] std::optional<Refusal> admit(const MessageView& message, const Sender& sender) noexcept;
   void refuse_wire(const Arrival& arrival, const ReturnPath& path, const Refusal& refusal) noexcept;
@@ -88,7 +90,8 @@ class PollCore {
 
   void settle(InFlight& entry, abi::Counter outcome, const Answer& answer) noexcept;
   void account_for(const InFlight& entry, abi::Counter outcome) noexcept;
-  void send_answer(const ReturnPath& path, const AnswerFields& fields, std::span<const std::byte> body) noexcept;
+  void send_answer(const ReturnPath& path, const AnswerFields& fields,
+                   std::span<const std::byte> body) noexcept;
   void post_event(const WorkerLink& link, const Collected& collected) noexcept;
   /// `write(out, offload) -> length` fills a fresh packet, which is sent unless the length is 0.
   template <typename Write>
@@ -111,9 +114,10 @@ class PollCore {
   ControlLink control_;
   RefusalLimiter limiter_;
   std::vector<TxBacklog<Packet>> tx_;
-  std::vector<PayloadScratch> scratch_;  // for the rare datagram that lies misaligned, one per packet of a burst
+  std::vector<PayloadScratch>
+      scratch_;  // for the rare datagram that lies misaligned, one per packet of a burst
   Idle idle_;
-  std::uint64_t now_tsc_ = 0;      // read once per turn: stale by less than a turn
+  std::uint64_t now_tsc_ = 0;  // read once per turn: stale by less than a turn
   std::uint64_t now_unix_ns_ = 0;
   bool draining_ = false;
 };

@@ -1,4 +1,5 @@
-// The body of PollCore: see poll_core.hpp, which includes this. A header because PollCore is a template over its NIC.
+// The body of PollCore: see poll_core.hpp, which includes this. A header because PollCore is
+// a template over its NIC.
 #pragma once
 
 #include <optional>
@@ -16,14 +17,16 @@ template <PacketIo Io>
 bool PollCore<Io>::turn() noexcept {
   start_turn();
   std::uint32_t work = 0;
-  for (std::uint16_t port = 0; port < io_.nb_ports(); ++port) work += receive(port);  // rx, parse, authorize, dispatch
-  work += serve_control();                                                            // the same for control's requests
-  for (WorkerLink& link : workers_) work += collect_replies(link);                    // collect
+  for (std::uint16_t port = 0; port < io_.nb_ports(); ++port)
+    work += receive(port);                                          // rx, parse, authorize, dispatch
+  work += serve_control();                                          // the same for control's requests
+  for (WorkerLink& link : workers_) work += collect_replies(link);  // collect
   work += sweep(work != 0 ? kSweepPerTurn : kSweepPerIdleTurn);
   control_.publish();
-  work += transmit();                                                                 // tx
+  work += transmit();  // tx
   stats_.in_flight.store(in_flight_.in_use(), std::memory_order_relaxed);
-  // Release: who sees this turn counted knows that no slot it read is still in use (revoke, DESIGN section 4).
+  // Release: who sees this turn counted knows that no slot it read is still in use
+  // (revoke, DESIGN section 4).
   stats_.turns.store(stats_.turns.load(std::memory_order_relaxed) + 1, std::memory_order_release);
   return work != 0;
 }
@@ -41,7 +44,8 @@ void PollCore<Io>::start_turn() noexcept {
 
 // ---- rx, parse, authorize, dispatch
 
-/// One burst of a port. Two passes: while the frames are parsed, the lines of the rights they name come nearer.
+/// One burst of a port. Two passes: while the frames are parsed, the lines of the
+/// rights they name come nearer.
 template <PacketIo Io>
 std::uint32_t PollCore<Io>::receive(std::uint16_t port) noexcept {
   auto burst = io_.rx_burst(port);
@@ -61,7 +65,8 @@ std::uint32_t PollCore<Io>::receive(std::uint16_t port) noexcept {
   for (const Arrival& arrival : std::span(arrivals, nb_arrivals)) {
     const Sender sender{.path = return_path_of(arrival.frame, io_.identity(port), port)};
     const std::optional<Refusal> refusal = admit(arrival.message, sender);
-    if (refusal) [[unlikely]] refuse_wire(arrival, sender.path, *refusal);
+    if (refusal) [[unlikely]]
+      refuse_wire(arrival, sender.path, *refusal);
   }
   for (WorkerLink& link : workers_) link.publish();
   return static_cast<std::uint32_t>(packets.size());
@@ -69,13 +74,15 @@ std::uint32_t PollCore<Io>::receive(std::uint16_t port) noexcept {
 
 /// True: `arrival` is a request. False: the frame has ended otherwise, and was counted.
 template <PacketIo Io>
-bool PollCore<Io>::parse(Packet& packet, std::uint16_t port, PayloadScratch& scratch, Arrival& arrival) noexcept {
+bool PollCore<Io>::parse(Packet& packet, std::uint16_t port, PayloadScratch& scratch,
+                         Arrival& arrival) noexcept {
   if (!packet.is_contiguous()) [[unlikely]] {  // longer than an mbuf: no datagram of ours is
     count(abi::Counter::payload_too_long);
     return false;
   }
-  const ParsedFrame parsed = parse_frame(std::span<const std::byte>(packet.data(), packet.data_length()),
-                                         io_.identity(port), io_.ip_checksum(packet), io_.l4_checksum(packet));
+  const ParsedFrame parsed =
+      parse_frame(std::span<const std::byte>(packet.data(), packet.data_length()), io_.identity(port),
+                  io_.ip_checksum(packet), io_.l4_checksum(packet));
   if (parsed.kind != FrameKind::message) [[unlikely]] {
     if (parsed.kind == FrameKind::dropped)
       count(parsed.drop);
@@ -107,7 +114,8 @@ bool PollCore<Io>::parse(Packet& packet, std::uint16_t port, PayloadScratch& scr
 template <PacketIo Io>
 std::optional<Refusal> PollCore<Io>::admit(const MessageView& message, const Sender& sender) noexcept {
   const auto request = authorizer_.authorize(message, now_tsc_, now_unix_ns_);
-  if (!request) [[unlikely]] return request.error();
+  if (!request) [[unlikely]]
+    return request.error();
   if (draining_) [[unlikely]]
     return Refusal{abi::Counter::busy_draining, abi::Reason::busy, true, &request->account()};
   const std::uint16_t worker = request->right().worker;
@@ -152,7 +160,8 @@ template <PacketIo Io>
 void PollCore<Io>::answer_locally(Packet& packet, const ParsedFrame& parsed, std::uint16_t port) noexcept {
   const std::span<std::byte> room(packet.data(), std::size_t{packet.data_length()} + packet.tailroom());
   const std::size_t length = answer_in_place(room, parsed, io_.identity(port));
-  if (length == 0 || !packet.resize(static_cast<std::uint16_t>(length))) return count(abi::Counter::icmp_ignored);
+  if (length == 0 || !packet.resize(static_cast<std::uint16_t>(length)))
+    return count(abi::Counter::icmp_ignored);
   packet.clear_offload_flags();
   count(parsed.kind == FrameKind::arp_request              ? abi::Counter::arp_answered
         : parsed.kind == FrameKind::neighbour_solicitation ? abi::Counter::ndp_answered
@@ -206,13 +215,21 @@ std::uint32_t PollCore<Io>::collect_replies(WorkerLink& link) noexcept {
   for (; more && nb < kRepliesPerTurn; ++nb) {
     const Collected collected = collect(link, in_flight_);
     switch (collected.what) {
-      case Collected::What::nothing: more = false; break;
+      case Collected::What::nothing:
+        more = false;
+        break;
       case Collected::What::outcome:
         settle(*collected.entry, collected.counter, {collected.kind, collected.reason, collected.body});
         break;
-      case Collected::What::late: count(abi::Counter::late_reply); break;
-      case Collected::What::event: post_event(link, collected); break;
-      case Collected::What::send: count(abi::Counter::guest_sends_refused); break;
+      case Collected::What::late:
+        count(abi::Counter::late_reply);
+        break;
+      case Collected::What::event:
+        post_event(link, collected);
+        break;
+      case Collected::What::send:
+        count(abi::Counter::guest_sends_refused);
+        break;
       case Collected::What::malformed:
         count(abi::Counter::reply_malformed);
         link.mark_faulty();
@@ -264,7 +281,8 @@ void PollCore<Io>::settle(InFlight& entry, abi::Counter outcome, const Answer& a
     abi::bump(stats_.latency[abi::latency_bucket(elapsed_ns)]);
 
   if (entry.sender == SenderKind::wire) [[likely]] {
-    send_answer(entry.path, {answer.kind, answer.reason, entry.id, entry.has_reply_to ? &entry.reply_to : nullptr},
+    send_answer(entry.path,
+                {answer.kind, answer.reason, entry.id, entry.has_reply_to ? &entry.reply_to : nullptr},
                 answer.body);
   } else {
     abi::ControlEvent event{.type = static_cast<std::uint8_t>(abi::ControlEventType::answer),
@@ -288,15 +306,21 @@ void PollCore<Io>::account_for(const InFlight& entry, abi::Counter outcome) noex
   if (account == nullptr) return;
   account->in_flight.store(account->in_flight.load(std::memory_order_relaxed) - 1, std::memory_order_relaxed);
   switch (outcome) {
-    case abi::Counter::answered: return abi::bump(account->kept);
-    case abi::Counter::declined: return abi::bump(account->declined);
-    case abi::Counter::no_answer: return abi::bump(account->no_answer);
-    case abi::Counter::busy_mailbox: return abi::bump(account->refused);
-    default: return abi::bump(account->broken);
+    case abi::Counter::answered:
+      return abi::bump(account->kept);
+    case abi::Counter::declined:
+      return abi::bump(account->declined);
+    case abi::Counter::no_answer:
+      return abi::bump(account->no_answer);
+    case abi::Counter::busy_mailbox:
+      return abi::bump(account->refused);
+    default:
+      return abi::bump(account->broken);
   }
 }
 
-/// Log lines and instance events, for control. `worker` is what the poll core knows; `process` is the worker's word.
+/// Log lines and instance events, for control. `worker` is what the poll core knows;
+/// `process` is the worker's word.
 template <PacketIo Io>
 void PollCore<Io>::post_event(const WorkerLink& link, const Collected& collected) noexcept {
   const abi::ControlEvent event{.type = static_cast<std::uint8_t>(collected.event_type),
@@ -318,7 +342,8 @@ std::size_t PollCore<Io>::send_fresh(const ReturnPath& path, Write write) noexce
     return 1;  // lost, but not held back
   }
   const bool offload = io_.offloads_checksums(path.port_id);
-  (void)packet.resize(static_cast<std::uint16_t>(kAnswerFrameMax));  // an mbuf's data room is larger: limits.hpp
+  (void)packet.resize(
+      static_cast<std::uint16_t>(kAnswerFrameMax));  // an mbuf's data room is larger: limits.hpp
   const std::size_t length = write(packet.data(), offload);
   if (length == 0) return 0;
   (void)packet.resize(static_cast<std::uint16_t>(length));
@@ -339,7 +364,8 @@ template <PacketIo Io>
 void PollCore<Io>::send(Packet&& packet, std::uint16_t port) noexcept {
   TxBacklog<Packet>& backlog = tx_[port];
   if (backlog.full()) [[unlikely]] {
-    const std::uint32_t sent = backlog.flush([&](std::span<Packet> packets) { return io_.tx_burst(port, packets); });
+    const std::uint32_t sent =
+        backlog.flush([&](std::span<Packet> packets) { return io_.tx_burst(port, packets); });
     count(abi::Counter::tx_packets, sent);
     if (backlog.full()) {  // the port is slower than its node: waiting for it would stop everything else
       Packet dropped = std::move(packet);
@@ -367,8 +393,10 @@ PollCore<Io>::PollCore(const PollCoreWiring& wiring, Io io)
       stats_(wiring.stats.poll_core(wiring.index)),
       signals_(wiring.signals),
       io_(std::move(io)),
-      authorizer_(wiring.rights, wiring.stats.accounts(wiring.index), wiring.geometry.poll_cores, wiring.rate),
-      in_flight_(wiring.index, wiring.geometry.in_flight, static_cast<std::uint32_t>(wiring.random_seed >> 32)),
+      authorizer_(wiring.rights, wiring.stats.accounts(wiring.index), wiring.geometry.poll_cores,
+                  wiring.rate),
+      in_flight_(wiring.index, wiring.geometry.in_flight,
+                 static_cast<std::uint32_t>(wiring.random_seed >> 32)),
       control_(wiring.cells.control(wiring.index)),
       limiter_(wiring.random_seed, wiring.rate.hz(), wiring.geometry.poll_cores),
       tx_(io_.nb_ports()),
@@ -393,7 +421,8 @@ void PollCore<Io>::finish() noexcept {
   while (InFlight* entry = in_flight_.next_in_use(cursor))
     settle(*entry, abi::Counter::process_failed, {abi::Kind::non_commitment, abi::Reason::process_failed});
   control_.publish();
-  constexpr std::uint32_t kLastTries = 1000;  // a port that takes nothing in so many calls will not take it at all
+  constexpr std::uint32_t kLastTries =
+      1000;  // a port that takes nothing in so many calls will not take it at all
   for (std::uint32_t i = 0; i < kLastTries && transmit() != 0; ++i) {
   }
   for (TxBacklog<Packet>& backlog : tx_) count(abi::Counter::tx_full, backlog.clear());

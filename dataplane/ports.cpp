@@ -62,7 +62,8 @@ Result<std::vector<ServedPort>> open_ports(const config::NodeConfig& config, con
   return served;
 }
 
-DpdkIo poll_core_io(const std::vector<ServedPort>& ports, std::uint16_t index, const dpdk::MbufPool& answers) {
+DpdkIo poll_core_io(const std::vector<ServedPort>& ports, std::uint16_t index,
+                    const dpdk::MbufPool& answers) {
   DpdkIo io(answers);
   for (const ServedPort& served : ports)
     io.add_port({served.port.rx_queue(index), served.port.tx_queue(index), served.identity,

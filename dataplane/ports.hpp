@@ -15,13 +15,15 @@ namespace pgrid::dataplane {
 struct ServedPort {
   dpdk::EthPort port;
   PortIdentity identity;
-  /// Only where hardware does it: a TAP driver sums in software, and dearer than we do while copying the body.
+  /// Only where hardware does it: a TAP driver sums in software, and dearer than we
+  /// do while copying the body.
   [[nodiscard]] bool offloads_checksums() const {
     return port.spec().kind == dpdk::DeviceKind::pci && port.offloads().tx_ip && port.offloads().tx_udp;
   }
 };
 
-/// Opens and starts every port, with one queue pair per poll core, and gives the kernel's end of a TAP its addresses.
+/// Opens and starts every port, with one queue pair per poll core, and gives the kernel's
+/// end of a TAP its addresses.
 [[nodiscard]] Result<std::vector<ServedPort>> open_ports(const config::NodeConfig& config,
                                                          const dpdk::MbufPool& rx_pool);
 

@@ -1,5 +1,6 @@
-// What control has loaded: kept here, with the code, so that a worker that restarts gets its processes back while control
-// is away, and a control that comes back does not load anything twice. Owned by the helper thread.
+// What control has loaded: kept here, with the code, so that a worker that restarts gets its
+// processes back while control is away, and a control that comes back does not load anything twice.
+// Owned by the helper thread.
 #pragma once
 
 #include <cstdint>
@@ -21,7 +22,8 @@ struct KeptProcess {
   std::string text;                         // of failed
 
   [[nodiscard]] bool is_same_as(const abi::LoadProcess& other) const {
-    return load.process == other.process && load.generation == other.generation && load.worker == other.worker &&
+    return load.process == other.process && load.generation == other.generation &&
+           load.worker == other.worker &&
            std::memcmp(load.code_hash, other.code_hash, sizeof load.code_hash) == 0;
   }
 };

@@ -1,4 +1,5 @@
-// The place of a peer process, a worker or control: its connection, its memory, and whether anybody still uses that.
+// The place of a peer process, a worker or control: its connection, its memory, and whether
+// anybody still uses that.
 //
 //   free      nobody; the next Hello may take it
 //   taken     a peer is connected, its rings are offered to the poll cores
@@ -22,8 +23,8 @@ struct Seat {
   HandoverSocket socket;
   UniqueFd pidfd;
   pid_t pid = 0;
-  shm::Segment segment;            // fresh for every incarnation, never reused
-  std::uint32_t incarnation = 0;   // 0: never taken
+  shm::Segment segment;           // fresh for every incarnation, never reused
+  std::uint32_t incarnation = 0;  // 0: never taken
 
   [[nodiscard]] bool is_taken() const { return static_cast<bool>(socket); }
   [[nodiscard]] bool is_free() const { return !is_taken() && !segment; }

@@ -1,4 +1,5 @@
-// Creates the shared segments of this node: sized, zero, with a header that tells whoever maps them what they are.
+// Creates the shared segments of this node: sized, zero, with a header that tells whoever
+// maps them what they are.
 #pragma once
 
 #include <array>
@@ -39,8 +40,8 @@ struct SegmentPlan {
 [[nodiscard]] inline LinkRings worker_rings(const shm::Segment& segment, const abi::Geometry& geometry,
                                             std::uint32_t poll_core, std::uint32_t incarnation) noexcept {
   return {segment.data() + abi::request_ring_offset(geometry, poll_core),
-          segment.data() + abi::reply_ring_offset(geometry, poll_core), geometry.request_ring, geometry.reply_ring,
-          incarnation};
+          segment.data() + abi::reply_ring_offset(geometry, poll_core), geometry.request_ring,
+          geometry.reply_ring, incarnation};
 }
 
 /// The ring pair of one poll core within control's segment: events go to control, requests come from it.

@@ -11,18 +11,21 @@ namespace pgrid::dataplane {
 /// Plain view of a mapped stats segment of this process; the segment outlives it.
 class StatsSegment {
  public:
-  StatsSegment(std::byte* memory, const abi::Geometry& geometry) noexcept : memory_(memory), geometry_(geometry) {}
+  StatsSegment(std::byte* memory, const abi::Geometry& geometry) noexcept
+      : memory_(memory), geometry_(geometry) {}
 
   [[nodiscard]] abi::NodeGauges& gauges() const noexcept { return at<abi::NodeGauges>(abi::gauges_offset()); }
   [[nodiscard]] abi::WorkerStatus& worker(std::uint32_t index) const noexcept {
     return at<abi::WorkerStatus>(abi::worker_status_offset() + index * sizeof(abi::WorkerStatus));
   }
   [[nodiscard]] abi::PollCoreStats& poll_core(std::uint32_t index) const noexcept {
-    return at<abi::PollCoreStats>(abi::poll_core_stats_offset(geometry_) + index * sizeof(abi::PollCoreStats));
+    return at<abi::PollCoreStats>(abi::poll_core_stats_offset(geometry_) +
+                                  index * sizeof(abi::PollCoreStats));
   }
   [[nodiscard]] std::span<abi::RightAccount> accounts(std::uint32_t poll_core) const noexcept {
     const std::size_t table = std::size_t{geometry_.rights} * sizeof(abi::RightAccount);
-    return {&at<abi::RightAccount>(abi::right_account_offset(geometry_) + poll_core * table), geometry_.rights};
+    return {&at<abi::RightAccount>(abi::right_account_offset(geometry_) + poll_core * table),
+            geometry_.rights};
   }
   [[nodiscard]] const abi::Geometry& geometry() const noexcept { return geometry_; }
 

@@ -32,12 +32,14 @@ void tell_workers(const StatsSegment& stats, dpdk::TelemetryDict& dict) {
 
 Result<std::vector<dpdk::TelemetryCommand>> add_telemetry_commands(const StatsSegment& stats) {
   std::vector<dpdk::TelemetryCommand> commands;
-  auto counters = dpdk::TelemetryCommand::add("/pgrid/counters", "Every counter of the node, summed over poll cores",
-                                              [stats](dpdk::TelemetryDict& dict) { tell_counters(stats, dict); });
+  auto counters =
+      dpdk::TelemetryCommand::add("/pgrid/counters", "Every counter of the node, summed over poll cores",
+                                  [stats](dpdk::TelemetryDict& dict) { tell_counters(stats, dict); });
   if (!counters) return std::unexpected(counters.error());
   commands.push_back(std::move(*counters));
-  auto workers = dpdk::TelemetryCommand::add("/pgrid/workers", "State, deaths and messages of each worker",
-                                             [stats](dpdk::TelemetryDict& dict) { tell_workers(stats, dict); });
+  auto workers =
+      dpdk::TelemetryCommand::add("/pgrid/workers", "State, deaths and messages of each worker",
+                                  [stats](dpdk::TelemetryDict& dict) { tell_workers(stats, dict); });
   if (!workers) return std::unexpected(workers.error());
   commands.push_back(std::move(*workers));
   return commands;

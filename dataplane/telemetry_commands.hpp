@@ -1,4 +1,5 @@
-// What DPDK's telemetry socket says about the node: the same numbers as the stats segment, for DPDK's own tools.
+// What DPDK's telemetry socket says about the node: the same numbers as the stats
+// segment, for DPDK's own tools.
 #pragma once
 
 #include <vector>
@@ -8,8 +9,8 @@
 
 namespace pgrid::dataplane {
 
-/// /pgrid/counters: every counter, summed over poll cores. /pgrid/workers: state, deaths and messages of each worker.
-/// The segment outlives the commands.
+/// /pgrid/counters: every counter, summed over poll cores. /pgrid/workers: state, deaths and messages of each
+/// worker. The segment outlives the commands.
 [[nodiscard]] Result<std::vector<dpdk::TelemetryCommand>> add_telemetry_commands(const StatsSegment& stats);
 
 }  // namespace pgrid::dataplane

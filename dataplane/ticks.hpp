@@ -1,4 +1,5 @@
-// Time on a poll core: TSC ticks, read once per turn, and their conversion to what people and other processes use.
+// Time on a poll core: TSC ticks, read once per turn, and their conversion to what people
+// and other processes use.
 #pragma once
 
 #include <cstdint>
@@ -7,7 +8,8 @@ namespace pgrid::dataplane {
 
 __extension__ using Uint128 = unsigned __int128;  // one `mul` on 64-bit machines
 
-/// Converts by fixed-point factors: no division after start. Constant after construction, shared by all threads.
+/// Converts by fixed-point factors: no division after start. Constant after
+/// construction, shared by all threads.
 class TickRate {
  public:
   explicit TickRate(std::uint64_t tsc_hz) noexcept

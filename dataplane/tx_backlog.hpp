@@ -1,4 +1,5 @@
-// Frames of one port on their way out: gathered over a turn, sent in bursts, kept while the port takes no more.
+// Frames of one port on their way out: gathered over a turn, sent in bursts, kept
+// while the port takes no more.
 #pragma once
 
 #include <algorithm>

@@ -24,9 +24,13 @@ class WorkerLink {
   /// Once per turn: takes up or gives up rings as the helper says.
   State follow() noexcept {
     switch (cell_->state.load(std::memory_order_acquire)) {
-      case LinkState::empty: break;
-      case LinkState::offered: attach(); break;
-      case LinkState::attached: break;
+      case LinkState::empty:
+        break;
+      case LinkState::offered:
+        attach();
+        break;
+      case LinkState::attached:
+        break;
       case LinkState::retired:
         if (state_ == State::usable || state_ == State::faulty) {
           drain_ = state_ == State::usable;  // what it said before it died still counts; nonsense does not

@@ -1,5 +1,5 @@
-// Every way in which a right does not allow a message, each with its counter and what the sender is told; and that what
-// is refused before the key was shown leaves no trace on the right.
+// Every way in which a right does not allow a message, each with its counter and what the sender is told; and
+// that what is refused before the key was shown leaves no trace on the right.
 #include "dataplane/authorize.hpp"
 
 #include <gtest/gtest.h>
@@ -44,7 +44,8 @@ class Authorize : public testing::Test {
   };
   std::expected<AuthorizedMessage, Refusal> ask(const Asked& asked) {
     to_ = RightOnWire(asked.slot, asked.generation, flatbuffers::make_span(asked.key));
-    message_ = MessageView{.to = &to_, .nb_rights = asked.nb_rights, .body = std::span(body_).first(asked.body)};
+    message_ =
+        MessageView{.to = &to_, .nb_rights = asked.nb_rights, .body = std::span(body_).first(asked.body)};
     return authorizer_.authorize(message_, asked.now, kNowUnix);
   }
   void expect_refused(const Asked& asked, Counter counter, Reason reason, bool authorized) {
@@ -79,7 +80,8 @@ TEST_F(Authorize, RefusesSlotsThatAreNotThere) {
   for (const std::uint32_t slot : {8u, 9u, 0x7fff'ffffu, 0x8000'0000u, 0x8000'0002u, ~0u})
     expect_refused({.slot = slot}, Counter::right_unknown, Reason::no_such_right, false);
   expect_refused({.slot = 0}, Counter::right_unknown, Reason::no_such_right, false);
-  expect_refused({.slot = 7, .generation = 0, .key = {}}, Counter::right_unknown, Reason::no_such_right, false);
+  expect_refused({.slot = 7, .generation = 0, .key = {}}, Counter::right_unknown, Reason::no_such_right,
+                 false);
 }
 
 TEST_F(Authorize, RefusesEveryWrongBitOfTheKey) {

@@ -1,4 +1,5 @@
-// A poll core over memory: a NIC of vectors whose clock the test owns, workers and control played by the test.
+// A poll core over memory: a NIC of vectors whose clock the test owns, workers and
+// control played by the test.
 #pragma once
 
 #include <array>
@@ -44,12 +45,12 @@ class AlignedMemory {
 /// What the test and its NIC share.
 struct TestNic {
   dataplane::PortIdentity identity = node_identity();
-  std::vector<Bytes> waiting;         // received at the next turn, 32 at a time
+  std::vector<Bytes> waiting;  // received at the next turn, 32 at a time
   std::vector<Bytes> sent;
-  std::uint64_t now = kHz;            // the clock
-  std::uint32_t tx_room = ~0u;        // frames that the port still takes
-  std::uint32_t fresh_left = ~0u;     // packets that the reserve still has
-  std::int64_t packets_alive = 0;     // owned by anybody
+  std::uint64_t now = kHz;         // the clock
+  std::uint32_t tx_room = ~0u;     // frames that the port still takes
+  std::uint32_t fresh_left = ~0u;  // packets that the reserve still has
+  std::int64_t packets_alive = 0;  // owned by anybody
 };
 
 /// A frame with an mbuf's room behind it, counted while it lives.
@@ -57,7 +58,9 @@ class TestPacket {
  public:
   TestPacket() = default;
   TestPacket(TestNic& nic, const Bytes& frame)
-      : nic_(&nic), data_(std::make_unique<std::byte[]>(kRoom)), length_(static_cast<std::uint16_t>(frame.size())) {
+      : nic_(&nic),
+        data_(std::make_unique<std::byte[]>(kRoom)),
+        length_(static_cast<std::uint16_t>(frame.size())) {
     if (!frame.empty()) std::memcpy(data_.get(), frame.data(), frame.size());
     ++nic.packets_alive;
   }
@@ -129,8 +132,12 @@ class TestIo {
   }
   [[nodiscard]] bool offloads_checksums(std::uint16_t) const { return false; }
   void ask_for_checksums(Packet&, const dataplane::ReturnPath&) {}
-  [[nodiscard]] dataplane::ChecksumStatus ip_checksum(const Packet&) const { return dataplane::ChecksumStatus::unknown; }
-  [[nodiscard]] dataplane::ChecksumStatus l4_checksum(const Packet&) const { return dataplane::ChecksumStatus::unknown; }
+  [[nodiscard]] dataplane::ChecksumStatus ip_checksum(const Packet&) const {
+    return dataplane::ChecksumStatus::unknown;
+  }
+  [[nodiscard]] dataplane::ChecksumStatus l4_checksum(const Packet&) const {
+    return dataplane::ChecksumStatus::unknown;
+  }
   void prefetch(const Packet&) const {}
   [[nodiscard]] std::uint64_t tsc() const { return nic_->now; }
 
@@ -144,7 +151,8 @@ class FakeWorker {
   FakeWorker(const abi::Geometry& geometry, std::uint32_t incarnation)
       : requests_memory_(abi::ring_bytes(geometry.request_ring)),
         replies_memory_(abi::ring_bytes(geometry.reply_ring)),
-        rings_{requests_memory_.get(), replies_memory_.get(), geometry.request_ring, geometry.reply_ring, incarnation},
+        rings_{requests_memory_.get(), replies_memory_.get(), geometry.request_ring, geometry.reply_ring,
+               incarnation},
         requests(requests_memory_.get(), geometry.request_ring),
         replies(replies_memory_.get(), geometry.reply_ring) {}
 
@@ -215,7 +223,8 @@ class FakeControl {
   FakeControl(const abi::Geometry& geometry, std::uint32_t incarnation)
       : events_memory_(abi::ring_bytes(geometry.control_ring)),
         requests_memory_(abi::ring_bytes(geometry.control_ring)),
-        rings_{events_memory_.get(), requests_memory_.get(), geometry.control_ring, geometry.control_ring, incarnation},
+        rings_{events_memory_.get(), requests_memory_.get(), geometry.control_ring, geometry.control_ring,
+               incarnation},
         events(events_memory_.get(), geometry.control_ring),
         requests(requests_memory_.get(), geometry.control_ring) {}
 
@@ -267,7 +276,8 @@ struct SentMessage {
   std::string body;
 };
 
-/// One or more poll cores, each with its own NIC, over one right table, one stats segment, and workers of the test.
+/// One or more poll cores, each with its own NIC, over one right table, one stats segment,
+/// and workers of the test.
 class Harness {
  public:
   static constexpr std::array<std::uint8_t, 16> kKey{9, 8, 7, 6, 5, 4, 3, 2, 1, 0, 1, 2, 3, 4, 5, 6};
@@ -332,7 +342,9 @@ class Harness {
   static Bytes frame(const MessageBuilder& message, Variant variant = {}) {
     return PacketBuilder(variant).payload(message.payload()).build();
   }
-  static Bytes request(std::string_view body = "hello") { return frame(MessageBuilder().to(kRight).body(body)); }
+  static Bytes request(std::string_view body = "hello") {
+    return frame(MessageBuilder().to(kRight).body(body));
+  }
   void receive(const Bytes& bytes, std::uint32_t core = 0) { nics[core].waiting.push_back(bytes); }
   void turn(std::uint32_t turns = 1, std::uint32_t core = 0) {
     for (std::uint32_t i = 0; i < turns; ++i) cores[core]->turn();
@@ -358,7 +370,8 @@ class Harness {
                                 counter(abi::Counter::dispatched, core);
     const std::uint64_t settled = sum(outcome, core) + cores[core]->in_flight().in_use();
     std::string text;
-    if (received != ended) text += "received " + std::to_string(received) + ", ended " + std::to_string(ended) + ". ";
+    if (received != ended)
+      text += "received " + std::to_string(received) + ", ended " + std::to_string(ended) + ". ";
     if (counter(abi::Counter::dispatched, core) != settled)
       text += "dispatched " + std::to_string(counter(abi::Counter::dispatched, core)) + ", settled " +
               std::to_string(settled) + ". ";

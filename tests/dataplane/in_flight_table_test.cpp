@@ -1,4 +1,5 @@
-// The in-flight table: a send-once right fits exactly one message, deadlines are met, nothing is found that is not there.
+// The in-flight table: a send-once right fits exactly one message, deadlines are met, nothing is
+// found that is not there.
 #include "dataplane/in_flight_table.hpp"
 
 #include <gtest/gtest.h>

@@ -1,4 +1,5 @@
-// A whole poll core, from frame to frame: exactly one answer for each request, the right one, and books that balance.
+// A whole poll core, from frame to frame: exactly one answer for each request, the right
+// one, and books that balance.
 #include "dataplane/poll_core.hpp"
 
 #include <gtest/gtest.h>
@@ -51,7 +52,8 @@ TEST_F(PollCore, CarriesARequestToItsWorkerAndTheAnswerBack) {
   EXPECT_EQ(request.header.label, 0xfeedu);
   EXPECT_EQ(request.header.deadline_us, 1000u);
   EXPECT_EQ(request.header.dispatched_tsc, node.nics[0].now);
-  EXPECT_TRUE(std::equal(std::begin(request.header.id), std::end(request.header.id), MessageBuilder::kId.begin()));
+  EXPECT_TRUE(
+      std::equal(std::begin(request.header.id), std::end(request.header.id), MessageBuilder::kId.begin()));
   EXPECT_EQ(node.nics[0].packets_alive, 0) << "the packet is freed at dispatch";
   EXPECT_TRUE(node.take_sent().empty());
 
@@ -106,8 +108,8 @@ TEST_F(PollCore, EveryOutcomeOfAWorkerReachesItsSender) {
 
 TEST_F(PollCore, DeadlineIsWhatWasAskedClampedToTheRight) {
   FakeWorker& worker = node.attach_worker();
-  const std::pair<std::uint32_t, std::uint32_t> asked_given[] = {{0, 1000}, {1, 1}, {999, 999}, {1000, 1000},
-                                                                 {1001, 1000}, {~0u, 1000}};
+  const std::pair<std::uint32_t, std::uint32_t> asked_given[] = {{0, 1000},    {1, 1},       {999, 999},
+                                                                 {1000, 1000}, {1001, 1000}, {~0u, 1000}};
   for (const auto& [asked, given] : asked_given) {
     node.receive(Harness::frame(MessageBuilder().to(Harness::kRight).deadline_us(asked)));
     node.turn();
@@ -317,7 +319,8 @@ TEST_F(PollCore, AWorkerCannotAnswerForItsNeighbour) {
 }
 
 TEST_F(PollCore, SurvivesImpossibleRingIndices) {
-  for (const std::uint64_t tail : {~std::uint64_t{0}, std::uint64_t{1} << 63, std::uint64_t{1}, std::uint64_t{131136}}) {
+  for (const std::uint64_t tail :
+       {~std::uint64_t{0}, std::uint64_t{1} << 63, std::uint64_t{1}, std::uint64_t{131136}}) {
     FakeWorker& worker = node.attach_worker();
     dispatched(worker);
     worker.reply_header().tail.value.store(tail);
@@ -354,7 +357,8 @@ TEST_F(PollCore, SurvivesRandomRecords) {
     node.turn();
     node.cells.worker(0, 0).retire();
     node.turn(2);
-    ASSERT_EQ(node.take_sent().size(), 1u) << "exactly one answer, whatever the worker wrote, round " << round;
+    ASSERT_EQ(node.take_sent().size(), 1u)
+        << "exactly one answer, whatever the worker wrote, round " << round;
     ASSERT_EQ(node.books(), "") << round;
   }
 }
@@ -587,10 +591,18 @@ TEST(PollCores, BooksBalanceAfterEverythingAtOnce) {
   std::uint64_t answers = 0;
   for (int step = 0; step < 20'000; ++step) {
     switch (random() % 16) {
-      case 0: node.receive(Bytes(random() % 100, std::byte{1})); break;
-      case 1: node.receive(Harness::frame(MessageBuilder().kind(Kind::notice).to(Harness::kRight))); break;
-      case 2: control.ask(control_request(Harness::kRight), "c"); break;
-      case 3: node.pass_us(random() % 400); break;
+      case 0:
+        node.receive(Bytes(random() % 100, std::byte{1}));
+        break;
+      case 1:
+        node.receive(Harness::frame(MessageBuilder().kind(Kind::notice).to(Harness::kRight)));
+        break;
+      case 2:
+        control.ask(control_request(Harness::kRight), "c");
+        break;
+      case 3:
+        node.pass_us(random() % 400);
+        break;
       case 4:
         if (step % 50 == 0) {
           node.cells.worker(0, 0).retire();
@@ -600,12 +612,15 @@ TEST(PollCores, BooksBalanceAfterEverythingAtOnce) {
           worker = &node.attach_worker();
         }
         break;
-      case 5: while (control.next()) {} break;
+      case 5:
+        while (control.next()) {
+        }
+        break;
       default:
         ++requests;
         node.receive(Harness::frame(MessageBuilder()
-                                        .to({static_cast<std::uint32_t>(3 + random() % 3), random() % 4 != 0 ? 7u : 1u,
-                                             Harness::kKey})
+                                        .to({static_cast<std::uint32_t>(3 + random() % 3),
+                                             random() % 4 != 0 ? 7u : 1u, Harness::kKey})
                                         .body(random() % 8)));
     }
     while (auto request = worker->next()) held.push_back(std::move(*request));
