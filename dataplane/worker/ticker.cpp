@@ -1,5 +1,6 @@
 #include "dataplane/worker/ticker.hpp"
 
+#include <sys/prctl.h>
 #include <time.h>
 
 namespace pgrid::worker {
@@ -15,8 +16,8 @@ std::uint64_t now_ns(clockid_t clock) noexcept {
 
 }  // namespace
 
-void Ticker::watch_this_thread() {
-  ::pthread_getcpuclockid(::pthread_self(), &clock_);
+void Ticker::watch(pthread_t worker) {
+  ::pthread_getcpuclockid(worker, &clock_);
   thread_ = std::thread([this] { run(); });
 }
 
@@ -33,6 +34,7 @@ void Ticker::busy() noexcept {
 }
 
 void Ticker::run() {
+  ::prctl(PR_SET_NAME, "pgrid-ticker");
   std::uint64_t counted = now_ns(clock_);
   std::uint32_t idle_ticks = 0;
   while (!stop_.load(std::memory_order_relaxed)) {

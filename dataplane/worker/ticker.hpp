@@ -26,8 +26,8 @@ class Ticker {
   Ticker(const Ticker&) = delete;
   Ticker& operator=(const Ticker&) = delete;
 
-  /// Begins to count the calling thread's CPU time.
-  void watch_this_thread();
+  /// Begins to count CPU time of `worker`. The ticker's thread gets the CPUs of the caller: call it off the worker's.
+  void watch(pthread_t worker);
   void stop();
 
   /// Worker thread: nothing to do now / something came. At changes only: `busy` may make a system call.

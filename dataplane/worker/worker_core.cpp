@@ -72,6 +72,7 @@ bool WorkerCore::rebuild(InstanceSlot& slot, std::string& text) noexcept {
     slot.instance.reset();  // zeroes the memory and gives its place back, before the next one takes a place
     line_.instances.fetch_sub(1, std::memory_order_relaxed);
   }
+  wake_ticker();
   InstanceSlot* const running = std::exchange(current_, &slot);
   slot.offered = 0;  // pg_init and the start function may log, and find nothing to receive
   slot.handling = 0;
@@ -168,6 +169,7 @@ void WorkerCore::activate(InstanceSlot& slot) noexcept {
       return fail_waiting(slot);
     }
   }
+  wake_ticker();
   slot.offered = std::min(slot.mailbox.count(), kActivationMax);
   slot.received = 0;
   slot.handling = 0;
@@ -246,6 +248,18 @@ void WorkerCore::publish_if_time_passed() noexcept {
 }
 
 void WorkerCore::beat() noexcept { abi::bump(line_.heartbeat); }
+
+void WorkerCore::rest() noexcept {
+  if (std::exchange(resting_, true)) return;
+  ticker_.idle();
+}
+
+/// Before a guest runs: without ticks its limit would never pass.
+void WorkerCore::wake_ticker() noexcept {
+  if (!resting_) return;
+  resting_ = false;
+  ticker_.busy();
+}
 
 bool WorkerCore::corrupt() const noexcept {
   for (std::uint32_t core = 0; core < geometry_.poll_cores; ++core)

@@ -47,6 +47,8 @@ class WorkerCore {
 
   /// Once per turn that found nothing: shows the data plane that this thread lives.
   void beat() noexcept;
+  /// Nothing came for a while: the ticker may sleep until the next guest runs.
+  void rest() noexcept;
   /// A ring holds what no honest poll core writes.
   [[nodiscard]] bool corrupt() const noexcept;
 
@@ -68,6 +70,7 @@ class WorkerCore {
   std::int32_t answer(std::uint32_t handle, abi::Kind kind, abi::Reason reason,
                       std::span<const std::byte> body) noexcept;
   void publish_if_time_passed() noexcept;
+  void wake_ticker() noexcept;
   void report(std::uint32_t process, const std::string& text) noexcept;
 
   const abi::Geometry geometry_;
@@ -84,6 +87,7 @@ class WorkerCore {
   InstanceSlot* last_ready_ = nullptr;
   InstanceSlot* current_ = nullptr;  // whose guest runs
   std::uint64_t published_tick_ = 0;
+  bool resting_ = false;
 };
 
 /// The imports of guests, bound to `core`.
