@@ -11,29 +11,31 @@ using abi::Kind;
 using abi::Reason;
 using What = Collected::What;
 
-/// The outcome that a reply's kind and reason stand for. Nothing: a worker has no business saying that.
-std::optional<Counter> outcome_of(std::uint8_t kind, std::uint16_t reason) noexcept {
+/// What a reply's kind and reason stand for.
+struct Said {
+  Counter outcome;
+  Reason reason;
+};
+
+/// Nothing: no worker may say that. A function may give any reason of message-1 with its "no"; those that only the
+/// node can mean (a right, a quota) reach the sender as `declined`, so a function cannot pretend to be the node.
+std::optional<Said> meaning_of(std::uint8_t kind, std::uint16_t reason) noexcept {
   if (kind == static_cast<std::uint8_t>(Kind::answer))
-    return reason == 0 ? std::optional(Counter::answered) : std::nullopt;
-  if (kind != static_cast<std::uint8_t>(Kind::non_commitment)) return std::nullopt;
+    return reason == 0 ? std::optional(Said{Counter::answered, Reason::none}) : std::nullopt;
+  if (kind != static_cast<std::uint8_t>(Kind::non_commitment) || reason == 0 || reason >= abi::kReasonCount)
+    return std::nullopt;
   switch (static_cast<Reason>(reason)) {
-    case Reason::declined:
-      return Counter::declined;
-    case Reason::broken:
-      return Counter::broken;
-    case Reason::process_failed:
-      return Counter::process_failed;
-    case Reason::busy:
-      return Counter::busy_mailbox;
-    default:
-      return std::nullopt;
+    case Reason::broken: return Said{Counter::broken, Reason::broken};
+    case Reason::process_failed: return Said{Counter::process_failed, Reason::process_failed};
+    case Reason::busy: return Said{Counter::busy_mailbox, Reason::busy};
+    default: return Said{Counter::declined, Reason::declined};
   }
 }
 
 Collected check_answer(const abi::WorkerReply& reply, const WorkerLink& link,
                        InFlightTable& in_flight) noexcept {
-  const std::optional<Counter> outcome = outcome_of(reply.kind, reply.reason);
-  if (!outcome) [[unlikely]]
+  const std::optional<Said> said = meaning_of(reply.kind, reply.reason);
+  if (!said) [[unlikely]]
     return {.what = What::malformed};
   const auto [verdict, entry] = in_flight.find(reply.to_slot, reply.to_generation);
   if (verdict == InFlightTable::Verdict::late) [[unlikely]]
@@ -44,9 +46,9 @@ Collected check_answer(const abi::WorkerReply& reply, const WorkerLink& link,
     return {.what = What::malformed};
   return {.what = What::outcome,
           .entry = entry,
-          .counter = *outcome,
+          .counter = said->outcome,
           .kind = static_cast<Kind>(reply.kind),
-          .reason = static_cast<Reason>(reply.reason)};
+          .reason = said->reason};
 }
 
 Collected check(const abi::WorkerReply& reply, const WorkerLink& link, InFlightTable& in_flight) noexcept {

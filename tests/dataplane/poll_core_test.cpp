@@ -106,6 +106,18 @@ TEST_F(PollCore, EveryOutcomeOfAWorkerReachesItsSender) {
   EXPECT_EQ(account.refused.load(), 1u);
 }
 
+TEST_F(PollCore, AFunctionCannotPretendToBeTheNode) {
+  FakeWorker& worker = node.attach_worker();
+  for (const Reason reason : {Reason::unknown_protocol, Reason::no_such_right, Reason::not_permitted,
+                              Reason::quota_exceeded, Reason::too_large, Reason::no_answer}) {
+    worker.refuse(dispatched(worker), reason);
+    node.turn();
+    EXPECT_EQ(abi::name_of(only_answer().reason), "declined") << abi::name_of(reason);
+  }
+  EXPECT_EQ(node.counter(Counter::declined), 6u);
+  EXPECT_FALSE(node.cells.worker(0, 0).faulty.load()) << "one function's words must not cost the others their worker";
+}
+
 TEST_F(PollCore, DeadlineIsWhatWasAskedClampedToTheRight) {
   FakeWorker& worker = node.attach_worker();
   const std::pair<std::uint32_t, std::uint32_t> asked_given[] = {{0, 1000},    {1, 1},       {999, 999},
@@ -268,7 +280,7 @@ TEST_F(PollCore, ReplacesAWorkerThatWritesNonsense) {
       {"kind 255", [](auto& r) { r.kind = 255; }},
       {"an answer with a reason", [](auto& r) { r.reason = 7; }},
       {"a non-commitment without", [](auto& r) { r.kind = 2; }},
-      {"a reason of the node's", [](auto& r) { r.kind = 2, r.reason = 2; }},
+      {"the first reason that is none", [](auto& r) { r.kind = 2, r.reason = abi::kReasonCount; }},
       {"reason 65535", [](auto& r) { r.kind = 2, r.reason = 65535; }},
       {"an event with reason 65535", [](auto& r) { r.type = 4, r.reason = 65535; }},
       {"slot 0", [](auto& r) { r.to_slot = 0; }},
