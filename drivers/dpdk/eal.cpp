@@ -19,6 +19,7 @@
 
 #include "drivers/dpdk/eal_log.hpp"
 #include "drivers/dpdk/eal_memory.hpp"
+#include "drivers/dpdk/panic_guard.hpp"
 #include "drivers/dpdk/stderr_capture.hpp"
 
 namespace pgrid::dpdk {
@@ -145,6 +146,7 @@ Result<Eal> Eal::init(const EalOptions& options) {
   std::string printed;
   {
     StderrCapture capture;  // rte_eal_init_alert and the usage text go past the log
+    const PanicGuard guard(log, capture.saved_fd());
     taken = rte_eal_init(static_cast<int>(arguments.size()), argv.data());
     printed = capture.text();
   }
@@ -157,7 +159,7 @@ Result<Eal> Eal::init(const EalOptions& options) {
         cause = "it was started before in this process";
         break;
       case ENOMEM:
-        remedy = "free memory, or set huge_pages = false in node.toml";
+        remedy = eal.huge_pages_ ? "free memory, or set huge_pages = false in node.toml" : "free memory";
         break;
       case EACCES:
         remedy = "run as root, or give the program the capabilities that docs/OPERATING.md lists";

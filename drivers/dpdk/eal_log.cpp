@@ -30,9 +30,11 @@ Kept& kept() {
   return instance;
 }
 
-/// Consequences of what we do on purpose (see RtSignalsIgnored in eth_port.cpp); never a cause.
-bool is_expected(std::string_view line) {
-  return line.find("rt-signals are in use") != line.npos || line.find("Rx trigger signal") != line.npos;
+/// Never a cause: what follows from what we do on purpose (rt_signals.hpp), and the headline of rte_panic,
+/// whose reason is the next line.
+bool is_no_cause(std::string_view line) {
+  return line.find("rt-signals are in use") != line.npos || line.find("Rx trigger signal") != line.npos ||
+         line.starts_with("PANIC in ");
 }
 
 ssize_t write_line(void*, const char* text, std::size_t size) {
@@ -41,7 +43,7 @@ ssize_t write_line(void*, const char* text, std::size_t size) {
   std::string_view line(text, size);
   while (!line.empty() && (line.back() == '\n' || line.back() == ' ')) line.remove_suffix(1);
   const int level = rte_log_cur_msg_loglevel();
-  if (line.empty() || level < 0 || level > static_cast<int>(RTE_LOG_WARNING) || is_expected(line))
+  if (line.empty() || level < 0 || level > static_cast<int>(RTE_LOG_WARNING) || is_no_cause(line))
     return static_cast<ssize_t>(size);
   const std::lock_guard lock(k.mutex);
   const std::size_t slot = k.count++ % kLinesKept;
@@ -89,11 +91,8 @@ std::string EalLogScope::cause(const std::string& fallback) const {
 }
 
 std::string describe(const EalLogScope& scope, int error_number) {
-  const int positive = error_number < 0 ? -error_number : error_number;
-  const std::string text = rte_strerror(positive);
-  const std::string logged = scope.cause({});
-  if (logged.empty()) return text;
-  return positive == 0 || logged.find(text) != logged.npos ? logged : logged + " (" + text + ")";
+  // Where the log has a reason, the number adds none: drivers return -1 or -EINVAL for whatever went wrong.
+  return scope.cause(rte_strerror(error_number < 0 ? -error_number : error_number));
 }
 
 }  // namespace pgrid::dpdk

@@ -21,8 +21,8 @@ class EalLogScope {
   unsigned long start_;
 };
 
-/// The cause of a DPDK call that returned a negative errno (or left one in rte_errno): what the log said, and
-/// the errno's text.
+/// The cause of a DPDK call that returned a negative errno (or left one in rte_errno): what the log said,
+/// else the errno's text.
 [[nodiscard]] std::string describe(const EalLogScope& scope, int error_number);
 
 }  // namespace pgrid::dpdk

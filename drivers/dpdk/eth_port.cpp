@@ -23,6 +23,7 @@ namespace {
 constexpr std::uint16_t kTapRxDescriptors = 1;
 
 Errc code_of(int error_number) {
+  if (error_number == -1) return Errc::io;  // not EPERM: drivers' "something failed"
   switch (error_number < 0 ? -error_number : error_number) {
     case ENOMEM:
       return Errc::out_of_resources;

@@ -28,6 +28,9 @@ class StderrCapture {
     if (saved_ && memory_) (void)::dup2(saved_.get(), STDERR_FILENO);
   }
 
+  /// Where stderr led before.
+  [[nodiscard]] int saved_fd() const { return saved_.get(); }
+
   /// The last line printed so far.
   [[nodiscard]] std::string text() const {
     std::fflush(stderr);
