@@ -1,0 +1,29 @@
+// HTTP/1.1 on a Unix socket: bytes to Request, Response to bytes. Slow or hostile clients are bounded in
+// number, in time and in bytes; whoever may open the socket is the node's owner (mode 0600).
+#pragma once
+
+#include <filesystem>
+#include <memory>
+
+#include "control/api/api.hpp"
+#include "control/event_loop.hpp"
+
+namespace pgrid::control {
+
+inline constexpr std::size_t kConnectionsMax = 128;
+
+/// Owned by control's one thread. Removes the socket when destroyed.
+class Server {
+ public:
+  /// Listens at `path`. A socket file that nobody listens at is replaced; one that answers is an error.
+  [[nodiscard]] static Result<std::unique_ptr<Server>> open(EventLoop& loop, Api& api,
+                                                            std::filesystem::path path);
+  ~Server();
+  struct Impl;
+
+ private:
+  explicit Server(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
+  std::shared_ptr<Impl> impl_;
+};
+
+}  // namespace pgrid::control

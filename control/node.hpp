@@ -1,0 +1,68 @@
+// Everything of a running control except the socket that people reach it by: who owns what, and who is told
+// when the data plane comes and goes.
+#pragma once
+
+#include <memory>
+
+#include "control/capability/rights.hpp"
+#include "control/code_store/code_store.hpp"
+#include "control/dataplane_link/link.hpp"
+#include "control/dataplane_link/rings.hpp"
+#include "control/event_loop.hpp"
+#include "control/log/log_book.hpp"
+#include "control/process/compiler.hpp"
+#include "control/process/processes.hpp"
+#include "control/store/store.hpp"
+#include "drivers/config/node_config.hpp"
+
+namespace pgrid::control {
+
+/// Owned by control's one thread.
+class Node : private LinkListener {
+ public:
+  /// Opens the durable state. `compiler` and `loop` outlive the node.
+  [[nodiscard]] static Result<std::unique_ptr<Node>> open(EventLoop& loop, config::NodeConfig config,
+                                                          Compiler& compiler, std::string engine_fingerprint);
+  ~Node();
+
+  void start();
+  void stop();
+
+  [[nodiscard]] const config::NodeConfig& config() const { return config_; }
+  [[nodiscard]] const State& state() const { return store_->state(); }
+  [[nodiscard]] const Segments* segments() const { return link_.segments(); }
+  [[nodiscard]] std::int64_t started_unix() const { return started_unix_; }
+  [[nodiscard]] Rights& rights() { return rights_; }
+  [[nodiscard]] Processes& processes() { return processes_; }
+  [[nodiscard]] const Processes& processes() const { return processes_; }
+  /// Instances of a process that were rebuilt since control started.
+  [[nodiscard]] std::uint64_t rebuilds(std::uint32_t process) const {
+    const auto found = rebuilds_.find(process);
+    return found == rebuilds_.end() ? 0 : found->second;
+  }
+  [[nodiscard]] LogBook& logs() { return logs_; }
+  [[nodiscard]] ControlRings& rings() { return rings_; }
+
+ private:
+  Node(EventLoop& loop, config::NodeConfig config, Compiler& compiler, std::unique_ptr<Store> store,
+       CodeStore code);
+  void on_attached() override;
+  void on_lost() override;
+  void on_process_state(const abi::ProcessState& state, const std::string& text) override;
+  void on_worker_change(const abi::WorkerChange& change) override;
+  void on_event(const abi::ControlEvent& event, std::span<const std::byte> body);
+
+  config::NodeConfig config_;
+  std::int64_t started_unix_;
+  std::unique_ptr<Store> store_;
+  CodeStore code_;
+  DataplaneLink link_;
+  ControlRings rings_;
+  LogBook logs_;
+  Rights rights_;
+  Processes processes_;
+  std::map<std::uint32_t, std::uint64_t> rebuilds_;
+  BootId boot_id_{};  // of the data plane that was attached last
+};
+
+}  // namespace pgrid::control

@@ -1,0 +1,115 @@
+// Processes: deployed, brought back, removed. Each journey is a row of steps that wait for others (compiler,
+// worker, poll cores) without holding up the loop; every step checks again what may have changed meanwhile.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+
+#include "control/capability/rights.hpp"
+#include "control/code_store/code_store.hpp"
+#include "control/dataplane_link/link.hpp"
+#include "control/event_loop.hpp"
+#include "control/log/log_book.hpp"
+#include "control/process/compiler.hpp"
+#include "control/store/store.hpp"
+#include "drivers/config/node_config.hpp"
+
+namespace pgrid::control {
+
+inline constexpr std::uint64_t kMemoryPage = 64u << 10;      // bytes; a WebAssembly page
+inline constexpr std::uint64_t kMemoryDefault = 4u << 20;    // bytes of linear memory
+inline constexpr std::uint32_t kTimeLimitDefaultUs = 1'000;  // CPU time for each message
+inline constexpr std::uint32_t kMailbox = 1024;              // messages waiting for one process
+
+struct DeployRequest {
+  std::string name;
+  std::shared_ptr<const Bytes> module;
+  std::optional<std::uint64_t> memory_bytes;
+  std::optional<std::uint32_t> time_limit_us;
+  std::uint32_t rate = 0;
+};
+
+enum class LoadState { loading, loaded, failed };
+
+struct LoadView {
+  LoadState state = LoadState::loading;
+  std::string text;  // of failed: why
+};
+
+/// [a-z0-9-]{1,63}
+[[nodiscard]] bool is_process_name(std::string_view name);
+
+/// Owned by control's one thread.
+class Processes {
+ public:
+  using OnDeployed = std::function<void(Result<std::uint32_t>)>;  // the process's index
+  using OnRemoved = std::function<void(Result<void>)>;
+
+  Processes(EventLoop& loop, const config::NodeConfig& config, Store& store, CodeStore& code, Rights& rights,
+            DataplaneLink& link, Compiler& compiler, LogBook& logs)
+      : loop_(loop),
+        config_(config),
+        store_(store),
+        code_(code),
+        rights_(rights),
+        link_(link),
+        compiler_(compiler),
+        logs_(logs) {}
+
+  void deploy(DeployRequest request, OnDeployed done);
+  void remove(const std::string& name, OnRemoved done);
+  [[nodiscard]] LoadView load_view(std::uint32_t index) const;
+
+  /// The data plane is there: places what fits nowhere now, and loads everything. Called after the rights are
+  /// published.
+  void on_attached();
+  void on_lost();
+  void on_process_state(const abi::ProcessState& state, const std::string& text);
+  void on_worker_change(const abi::WorkerChange& change);
+
+  /// Before publishing rights: gives processes of workers that exist no more to others.
+  void place_all();
+
+ private:
+  using OnSettled = std::function<void(Result<void>)>;
+  struct Runtime {
+    LoadView view;
+    OnSettled on_settled;  // somebody waits for loaded, failed or unloaded
+    Pending limit;
+    bool removing = false;
+  };
+
+  [[nodiscard]] Result<void> check(const DeployRequest& request) const;
+  [[nodiscard]] Result<std::uint32_t> pick_worker(std::uint64_t memory_bytes) const;
+  void with_image(const std::string& cid, std::shared_ptr<const Bytes> module, std::uint64_t memory_bytes,
+                  Compiler::OnImage done);
+  void install(const DeployRequest& request, const std::string& cid, OnDeployed done);
+  void load(std::uint32_t index);
+  void send_load(const ProcessRecord& process, std::span<const std::uint8_t> image);
+  void send_unload(const ProcessRecord& process);
+  void finish_removal(ProcessRecord process, OnRemoved done);
+  void settle(std::uint32_t index, Result<void> result);
+  void wait_settled(std::uint32_t index, std::chrono::milliseconds limit, OnSettled done);
+  void remove_unused_code(const std::string& cid);
+
+  EventLoop& loop_;
+  const config::NodeConfig& config_;
+  Store& store_;
+  CodeStore& code_;
+  Rights& rights_;
+  DataplaneLink& link_;
+  Compiler& compiler_;
+  LogBook& logs_;
+  std::map<std::uint32_t, Runtime> runtime_;
+  std::vector<ProcessRecord> forgotten_;  // removed while the data plane was away, which may still run them
+  std::set<std::string> deploying_names_;
+  std::multiset<std::string> deploying_cids_;
+};
+
+}  // namespace pgrid::control

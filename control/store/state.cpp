@@ -1,0 +1,117 @@
+#include "control/store/state.hpp"
+
+#include <algorithm>
+
+namespace pgrid::control {
+namespace {
+
+template <typename... Ts>
+struct Overloaded : Ts... {
+  using Ts::operator()...;
+};
+template <typename... Ts>
+Overloaded(Ts...) -> Overloaded<Ts...>;
+
+constexpr std::uint32_t kGenerationsEnd = 0xffff'ffff;  // reached: the number is never used again
+
+std::uint32_t next_of(std::uint32_t generation) { return generation; }
+std::uint32_t next_of(const FreeSlot& slot) { return slot.next_generation; }
+
+template <typename T, typename F>
+std::optional<Place> free_place(const std::map<std::uint32_t, T>& used,
+                                const std::map<std::uint32_t, F>& free, std::uint32_t first,
+                                std::uint32_t end) {
+  // What was never used comes first, so that an old generation is met again as late as possible.
+  std::uint32_t fresh = first;
+  if (!used.empty()) fresh = std::max(fresh, used.rbegin()->first + 1);
+  if (!free.empty()) fresh = std::max(fresh, free.rbegin()->first + 1);
+  if (fresh < end) return Place{fresh, 1};
+  for (const auto& [number, one] : free)
+    if (number >= first && number < end && next_of(one) != kGenerationsEnd)
+      return Place{number, next_of(one)};
+  return std::nullopt;
+}
+
+}  // namespace
+
+void State::apply(const Change& change) {
+  std::visit(Overloaded{
+                 [&](const ProcessRecord& process) {
+                   free_indices_.erase(process.index);
+                   processes_[process.index] = process;
+                 },
+                 [&](const RightRecord& right) {
+                   free_slots_.erase(right.slot);
+                   rights_[right.slot] = right;
+                 },
+                 [&](const DropProcess& drop) {
+                   const auto found = processes_.find(drop.index);
+                   if (found == processes_.end()) return;
+                   free_indices_[drop.index] = found->second.generation + 1;
+                   processes_.erase(found);
+                 },
+                 [&](const DropRight& drop) {
+                   const auto found = rights_.find(drop.slot);
+                   if (found == rights_.end()) return;
+                   free_slots_[drop.slot] = {drop.slot, found->second.generation + 1, found->second.key};
+                   rights_.erase(found);
+                 },
+                 [&](const FreeSlot& free) { free_slots_[free.slot] = free; },
+                 [&](const FreeIndex& free) { free_indices_[free.index] = free.next_generation; },
+             },
+             change);
+}
+
+const ProcessRecord* State::process(std::uint32_t index) const {
+  const auto found = processes_.find(index);
+  return found == processes_.end() ? nullptr : &found->second;
+}
+
+const ProcessRecord* State::process(std::string_view name) const {
+  for (const auto& [index, process] : processes_)
+    if (process.name == name) return &process;
+  return nullptr;
+}
+
+const RightRecord* State::right(std::uint32_t slot) const {
+  const auto found = rights_.find(slot);
+  return found == rights_.end() ? nullptr : &found->second;
+}
+
+std::vector<RightRecord> State::rights_of(std::uint32_t process) const {
+  std::vector<RightRecord> found;
+  for (const auto& [slot, right] : rights_)
+    if (right.process == process) found.push_back(right);
+  return found;
+}
+
+const RightRecord* State::internal_right_of(std::uint32_t process) const {
+  for (const auto& [slot, right] : rights_)
+    if (right.internal && right.process == process) return &right;
+  return nullptr;
+}
+
+const FreeSlot* State::freed(std::uint32_t slot) const {
+  const auto found = free_slots_.find(slot);
+  return found == free_slots_.end() ? nullptr : &found->second;
+}
+
+std::optional<Place> State::free_slot(std::uint32_t slots) const {
+  return free_place(rights_, free_slots_, 1, slots);
+}
+
+std::optional<Place> State::free_index(std::uint32_t indices) const {
+  return free_place(processes_, free_indices_, 0, indices);
+}
+
+std::vector<Change> State::as_changes() const {
+  std::vector<Change> changes;
+  changes.reserve(processes_.size() + rights_.size() + free_slots_.size() + free_indices_.size());
+  for (const auto& [index, process] : processes_) changes.emplace_back(process);
+  for (const auto& [slot, right] : rights_) changes.emplace_back(right);
+  for (const auto& [slot, free] : free_slots_) changes.emplace_back(free);
+  for (const auto& [index, generation] : free_indices_) changes.emplace_back(FreeIndex{index, generation});
+  return changes;
+}
+
+}  // namespace pgrid::control

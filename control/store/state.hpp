@@ -1,0 +1,110 @@
+// What control must not forget, as values in memory. Pure: no file, no clock. The journal holds the changes
+// that made it.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+namespace pgrid::control {
+
+using Key = std::array<std::uint8_t, 16>;
+
+/// A process: one function, deployed under a name.
+struct ProcessRecord {
+  std::uint32_t index = 0;       // on this node
+  std::uint32_t generation = 0;  // rises whenever the index is used again
+  std::string name;
+  std::string cid;  // of the module, base32
+  std::uint64_t module_bytes = 0;
+  std::uint64_t memory_bytes = 0;
+  std::uint32_t time_limit_us = 0;
+  std::uint32_t rate = 0;  // messages per second; 0: no limit
+  std::uint32_t worker = 0;
+  std::int64_t deployed_unix = 0;
+  bool operator==(const ProcessRecord&) const = default;
+};
+
+/// A send right: one slot of the right table.
+struct RightRecord {
+  std::uint32_t slot = 0;
+  std::uint32_t generation = 0;
+  Key key{};
+  std::uint64_t label = 0;
+  std::uint64_t expires_unix_ns = 0;  // 0: never
+  std::uint32_t process = 0;
+  std::uint32_t deadline_max_us = 0;
+  std::uint16_t in_flight_max = 0;
+  std::uint16_t body_max = 0;
+  std::uint32_t rate = 0;
+  std::uint32_t burst = 0;
+  std::int64_t created_unix = 0;
+  bool internal = false;  // the one that `pgrid invoke NAME` uses; lives as long as its process
+  bool operator==(const RightRecord&) const = default;
+};
+
+struct DropProcess {
+  std::uint32_t index = 0;
+};
+struct DropRight {
+  std::uint32_t slot = 0;
+};
+/// A slot or index that is free now but was used before: the generation that its next use gets. The last key
+/// stays, so that poll cores can tell a revoked right from a guess.
+struct FreeSlot {
+  std::uint32_t slot = 0;
+  std::uint32_t next_generation = 0;
+  Key last_key{};
+  bool operator==(const FreeSlot&) const = default;
+};
+struct FreeIndex {
+  std::uint32_t index = 0;
+  std::uint32_t next_generation = 0;
+};
+/// ProcessRecord and RightRecord put: they replace what stood under the same index or slot.
+using Change = std::variant<ProcessRecord, RightRecord, DropProcess, DropRight, FreeSlot, FreeIndex>;
+
+/// Where something new goes.
+struct Place {
+  std::uint32_t number = 0;  // slot or index
+  std::uint32_t generation = 0;
+};
+
+/// The whole state. Every change goes through `apply`, at run time and at recovery alike.
+class State {
+ public:
+  void apply(const Change& change);
+
+  [[nodiscard]] const std::map<std::uint32_t, ProcessRecord>& processes() const { return processes_; }
+  [[nodiscard]] const std::map<std::uint32_t, RightRecord>& rights() const { return rights_; }
+  [[nodiscard]] const ProcessRecord* process(std::uint32_t index) const;
+  [[nodiscard]] const ProcessRecord* process(std::string_view name) const;
+  [[nodiscard]] const RightRecord* right(std::uint32_t slot) const;
+  [[nodiscard]] std::vector<RightRecord> rights_of(std::uint32_t process) const;
+  [[nodiscard]] const RightRecord* internal_right_of(std::uint32_t process) const;
+
+  /// Null: the slot is in use, or was never used.
+  [[nodiscard]] const FreeSlot* freed(std::uint32_t slot) const;
+
+  /// A free slot among `slots`. Slot 0 is never given out: zero means "none" in records. A slot whose
+  /// generations are used up (2^32 - 1) is never used again.
+  [[nodiscard]] std::optional<Place> free_slot(std::uint32_t slots) const;
+  [[nodiscard]] std::optional<Place> free_index(std::uint32_t indices) const;
+
+  /// Changes that make this state out of an empty one: what compaction writes.
+  [[nodiscard]] std::vector<Change> as_changes() const;
+  bool operator==(const State&) const = default;
+
+ private:
+  std::map<std::uint32_t, ProcessRecord> processes_;
+  std::map<std::uint32_t, RightRecord> rights_;
+  std::map<std::uint32_t, FreeSlot> free_slots_;
+  std::map<std::uint32_t, std::uint32_t> free_indices_;  // index -> next generation
+};
+
+}  // namespace pgrid::control
