@@ -43,7 +43,8 @@ inline bool lies_within(std::span<const std::byte> part, std::span<const std::by
 
 }  // namespace pgrid::test
 
-extern "C" inline int LLVMFuzzerInitialize(int* argc, char*** argv) {
+// "used": libFuzzer only looks whether it is there, so nothing else keeps an inline function.
+extern "C" [[gnu::used]] inline int LLVMFuzzerInitialize(int* argc, char*** argv) {
   static std::vector<std::string> arguments;
   static std::vector<char*> pointers;
   bool has_limit = false;
