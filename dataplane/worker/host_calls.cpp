@@ -74,7 +74,8 @@ std::int32_t WorkerCore::receive(std::uint32_t pointer, std::uint32_t capacity) 
   abi::bump(line_.heartbeat);
   abi::bump(line_.handled);
   publish_if_time_passed();
-  slot.instance->restart_limit(slot.ticks);
+  ticker_.next();
+  slot.instance->restart_limit(kGuestTicks);
   return static_cast<std::int32_t>(length);
 }
 

@@ -17,7 +17,8 @@ struct InstanceSlot {
   std::uint32_t process = 0;
   std::uint32_t generation = 0;
   abi::ProcessLimits limits{};
-  std::uint64_t ticks = 1;  // time limit per message, in ticks of the epoch
+
+  [[nodiscard]] std::uint64_t limit_ns() const noexcept { return std::uint64_t{limits.time_limit_us} * 1000; }
 
   wasm::BoundModule code;
   std::optional<wasm::Instance> instance;  // nothing: its last rebuild failed

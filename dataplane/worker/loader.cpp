@@ -7,8 +7,7 @@
 #include <algorithm>
 #include <cstring>
 #include <span>
-
-#include "dataplane/worker/ticker.hpp"
+#include <utility>
 
 namespace pgrid::worker {
 namespace {
@@ -137,7 +136,6 @@ Result<std::unique_ptr<InstanceSlot>> Loader::make_slot(const abi::LoadProcess& 
   slot->process = message.process;
   slot->generation = message.generation;
   slot->limits = message.limits;
-  slot->ticks = ticks_of_us(message.limits.time_limit_us);
   slot->code = std::move(*bound);
   return slot;
 }

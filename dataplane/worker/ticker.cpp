@@ -8,6 +8,13 @@ namespace {
 
 constexpr std::uint32_t kIdleTicks = 40;  // 10 ms without work before the ticker sleeps until woken
 
+constexpr long kSettleNs = 10'000;          // far longer than a store takes to be seen by another core
+
+void sleep_ns(long ns) noexcept {
+  const timespec time{0, ns};
+  ::nanosleep(&time, nullptr);
+}
+
 std::uint64_t now_ns(clockid_t clock) noexcept {
   timespec time{};
   ::clock_gettime(clock, &time);
@@ -35,7 +42,6 @@ void Ticker::busy() noexcept {
 
 void Ticker::run() {
   ::prctl(PR_SET_NAME, "pgrid-ticker");
-  std::uint64_t counted = now_ns(clock_);
   std::uint32_t idle_ticks = 0;
   while (!stop_.load(std::memory_order_relaxed)) {
     if (idle_.load() == 0) {
@@ -43,15 +49,28 @@ void Ticker::run() {
     } else if (++idle_ticks > kIdleTicks) {
       idle_.wait(1);  // returns at once if the worker has become busy in between
       idle_ticks = 0;
-      counted = now_ns(clock_);
     }
-    constexpr timespec kTick{0, kTickNs};
-    ::nanosleep(&kTick, nullptr);
-    // Counts what was used, not how often we woke: a late wake-up catches up.
-    for (const std::uint64_t now = now_ns(clock_); counted + kTickNs <= now; counted += kTickNs) {
-      engine_.increment_epoch();
-      ticks_.store(ticks_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-    }
+    sleep_ns(kTickNs);
+    look();
+    ticks_.store(ticks_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+  }
+}
+
+void Ticker::look() {
+  const std::uint64_t limit = limit_ns_.load(std::memory_order_relaxed);
+  const std::uint64_t in_hand = in_hand_.load(std::memory_order_relaxed);
+  if (limit == 0) return;
+  const std::uint64_t now = now_ns(clock_);
+  if (in_hand != seen_) {
+    seen_ = in_hand;
+    seen_ns_ = now;
+    return;
+  }
+  if (now - seen_ns_ < limit) return;
+  for (std::uint64_t tick = 0; tick < kGuestTicks; ++tick) {
+    if (in_hand_.load(std::memory_order_relaxed) != in_hand) return;
+    engine_.increment_epoch();
+    sleep_ns(kSettleNs);
   }
 }
 

@@ -12,13 +12,15 @@
 
 namespace pgrid::worker {
 
-inline constexpr std::uint64_t kTickNs = 250'000;  // 4,000 wake-ups a second while guests run, on another core
+inline constexpr std::uint64_t kTickNs = 250'000;  // between looks: 4,000 wake-ups a second while guests run, elsewhere
 
-/// Ticks that a limit lasts: rounded up, and one more because the first one has begun already.
-constexpr std::uint64_t ticks_of_us(std::uint64_t us) { return (us * 1000 + kTickNs - 1) / kTickNs + 1; }
+/// Epoch ticks that a guest gets, always. The ticker moves the epoch only to stop somebody, and never twice in a row
+/// without looking whether the same message is still in hand; so a message that begins meanwhile loses at most one.
+inline constexpr std::uint64_t kGuestTicks = 2;
 
-/// A thread that moves the engine's epoch on by one for every kTickNs of CPU time that the worker thread uses. It sleeps
-/// while the worker is idle. The engine must outlive it.
+/// A thread that looks every kTickNs which message the worker thread has in hand and how much CPU time it used since it
+/// was first seen; beyond its limit the guest is stopped. A late look therefore gives time, and never takes any: a guest
+/// is stopped between its limit and three looks later. Sleeps while the worker is idle. The engine must outlive it.
 class Ticker {
  public:
   explicit Ticker(const wasm::Engine& engine) noexcept : engine_(engine) {}
@@ -34,16 +36,29 @@ class Ticker {
   void idle() noexcept { idle_.store(1, std::memory_order_seq_cst); }
   void busy() noexcept;
 
-  /// Ticks so far, for whoever wants to know cheaply that time passed.
+  /// Worker thread: a guest begins, with this limit; it took the next message; it returned or stopped.
+  void begin(std::uint64_t limit_ns) noexcept {
+    limit_ns_.store(limit_ns, std::memory_order_relaxed);
+    next();
+  }
+  void next() noexcept { in_hand_.store(in_hand_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed); }
+  void end() noexcept { limit_ns_.store(0, std::memory_order_relaxed); }
+
+  /// Looks so far, for whoever wants to know cheaply that time passed.
   [[nodiscard]] std::uint64_t ticks() const noexcept { return ticks_.load(std::memory_order_relaxed); }
 
  private:
   void run();
+  void look();
 
   const wasm::Engine& engine_;
   clockid_t clock_{};
+  std::uint64_t seen_ = 0;     // message at the last look; the ticker's own
+  std::uint64_t seen_ns_ = 0;  // CPU time at which it was first seen
   alignas(64) std::atomic<std::uint64_t> ticks_ = 0;  // written by the ticker
-  alignas(64) std::atomic<std::uint32_t> idle_ = 0;
+  alignas(64) std::atomic<std::uint64_t> in_hand_ = 0;  // written by the worker: rises with every message
+  std::atomic<std::uint64_t> limit_ns_ = 0;             // written by the worker; 0: no guest runs
+  std::atomic<std::uint32_t> idle_ = 0;
   std::atomic<bool> stop_ = false;
   std::thread thread_;
 };

@@ -76,16 +76,19 @@ bool WorkerCore::rebuild(InstanceSlot& slot, std::string& text) noexcept {
   InstanceSlot* const running = std::exchange(current_, &slot);
   slot.offered = 0;  // pg_init and the start function may log, and find nothing to receive
   slot.handling = 0;
-  auto made = wasm::Instance::create(engine_, slot.code, {slot.limits.memory_bytes, slot.ticks});
+  ticker_.begin(slot.limit_ns());
+  auto made = wasm::Instance::create(engine_, slot.code, {slot.limits.memory_bytes, kGuestTicks});
   if (made) {
     slot.instance.emplace(std::move(*made));
-    if (!slot.instance->initialise(slot.ticks)) {
+    ticker_.next();
+    if (!slot.instance->initialise(kGuestTicks)) {
       text = "pg_init: " + slot.instance->take_stop().text;
       slot.instance.reset();
     }
   } else {
     text = made.error().text;
   }
+  ticker_.end();
   current_ = running;
   if (slot.instance) line_.instances.fetch_add(1, std::memory_order_relaxed);
   return slot.instance.has_value();
@@ -174,7 +177,9 @@ void WorkerCore::activate(InstanceSlot& slot) noexcept {
   slot.received = 0;
   slot.handling = 0;
   current_ = &slot;
-  const bool returned = slot.instance->activate(slot.ticks);
+  ticker_.begin(slot.limit_ns());
+  const bool returned = slot.instance->activate(kGuestTicks);
+  ticker_.end();
   current_ = nullptr;
   settle_unread(slot, !returned);
   if (!returned) [[unlikely]] after_stop(slot);

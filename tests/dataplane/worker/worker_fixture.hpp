@@ -60,7 +60,6 @@ class WorkerTest : public testing::Test {
     made->process = process;
     made->generation = generation;
     made->limits = {.memory_bytes = 1u << 20, .time_limit_us = 2000, .mailbox = 64};
-    made->ticks = ticks_of_us(made->limits.time_limit_us);
     made->code = std::move(*bound);
     return made;
   }

@@ -1,0 +1,136 @@
+// One stage of the path: a request in a worker's ring, through its mailbox and a guest (one receive, one send), to an
+// answer in the reply ring. 64-byte bodies, one thread that plays both ends of the rings; its own share (write a request,
+// take an answer) is measured alone by Rings.
+//
+//   build/bench/micro/activation_bench
+#include <benchmark/benchmark.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+
+#include "dataplane/worker/worker_core.hpp"
+#include "drivers/wasm/module.hpp"
+#include "tests/guests/guests.hpp"
+
+namespace pgrid::worker {
+namespace {
+
+constexpr abi::Geometry kGeometry{.poll_cores = 1,
+                                  .workers = 1,
+                                  .rights = 64,
+                                  .in_flight = 4096,
+                                  .request_ring = 1u << 20,
+                                  .reply_ring = 4u << 20,
+                                  .control_ring = 1u << 16,
+                                  .processes = 1024};
+constexpr std::size_t kBody = 64;
+
+class Bench {
+ public:
+  explicit Bench(std::uint32_t processes) {
+    ticker_.watch(::pthread_self());
+    const auto module = *wasm::Module::compile(engine_, tests::guest("echo"));
+    for (std::uint32_t process = 0; process < processes; ++process) {
+      auto slot = std::make_unique<InstanceSlot>();
+      slot->process = process;
+      slot->limits = {.memory_bytes = 1u << 20, .time_limit_us = 1000, .mailbox = 64};
+      slot->code = *linker_.bind(module);
+      if (!core_.attach(std::move(slot)).ok) std::abort();
+    }
+  }
+  void request(std::uint32_t process) {
+    abi::WorkerRequest header{};
+    header.process = process;
+    header.reply_slot = abi::send_once_slot(0, entry_++ & (kGeometry.in_flight - 1));
+    std::byte* record = requests_.reserve(abi::kRecordHeader + kBody);
+    std::memcpy(record + 4, reinterpret_cast<std::byte*>(&header) + 4, sizeof header - 4);
+    std::memset(record + sizeof header, 7, kBody);
+    requests_.commit();
+  }
+  void publish() { requests_.publish(); }
+  std::uint32_t take() {
+    std::uint32_t taken = 0;
+    for (; replies_.front(); ++taken) replies_.pop();
+    replies_.release();
+    return taken;
+  }
+  void turn() { core_.turn(); }
+  /// Plays the worker's part with nothing in it.
+  std::uint32_t discard() {
+    abi::RingConsumer& ring = own_;
+    std::uint32_t taken = 0;
+    for (; ring.front(); ++taken) ring.pop();
+    ring.release();
+    return taken;
+  }
+
+ private:
+  struct Free {
+    void operator()(std::byte* memory) const { std::free(memory); }
+  };
+  static std::byte* make() {
+    const std::size_t size = abi::round_up_64(abi::worker_rings_size(kGeometry));
+    auto* memory = static_cast<std::byte*>(std::aligned_alloc(64, size));
+    std::memset(memory, 0, size);
+    return memory;
+  }
+  std::unique_ptr<std::byte, Free> segment_{make()};
+  wasm::Engine engine_ = *wasm::Engine::create({.instances = kGeometry.processes, .memory_max = 1u << 20});
+  Ticker ticker_{engine_};
+  WorkerCore core_{segment_.get(), kGeometry, 0, engine_, ticker_};
+  wasm::Linker linker_ = *make_guest_linker(engine_, core_);
+  abi::RingProducer requests_{segment_.get() + abi::request_ring_offset(kGeometry, 0), kGeometry.request_ring};
+  abi::RingConsumer own_{segment_.get() + abi::request_ring_offset(kGeometry, 0), kGeometry.request_ring};
+  abi::RingConsumer replies_{segment_.get() + abi::reply_ring_offset(kGeometry, 0), kGeometry.reply_ring};
+  std::uint32_t entry_ = 0;
+};
+
+/// `range(0)` messages at once, all for one process.
+void Activation(benchmark::State& state) {
+  Bench bench(1);
+  const auto burst = static_cast<std::uint32_t>(state.range(0));
+  for (auto _ : state) {
+    for (std::uint32_t i = 0; i < burst; ++i) bench.request(0);
+    bench.publish();
+    bench.turn();
+    if (bench.take() != burst) state.SkipWithError("answers are missing");
+  }
+  state.SetItemsProcessed(state.iterations() * burst);
+}
+
+/// 32 messages at once, each for another of `range(0)` processes.
+void ActivationOfMany(benchmark::State& state) {
+  const auto processes = static_cast<std::uint32_t>(state.range(0));
+  Bench bench(processes);
+  std::uint32_t next = 0;
+  for (auto _ : state) {
+    for (std::uint32_t i = 0; i < 32; ++i) bench.request(next++ % processes);
+    bench.publish();
+    bench.turn();
+    if (bench.take() != 32) state.SkipWithError("answers are missing");
+  }
+  state.SetItemsProcessed(state.iterations() * 32);
+}
+
+/// What the bench itself does with a request ring: to subtract.
+void Rings(benchmark::State& state) {
+  Bench bench(1);
+  const auto burst = static_cast<std::uint32_t>(state.range(0));
+  for (auto _ : state) {
+    for (std::uint32_t i = 0; i < burst; ++i) bench.request(0);
+    bench.publish();
+    if (bench.discard() != burst) state.SkipWithError("requests are missing");
+  }
+  state.SetItemsProcessed(state.iterations() * burst);
+}
+
+BENCHMARK(Activation)->Arg(1)->Arg(8)->Arg(32);
+BENCHMARK(ActivationOfMany)->Arg(32)->Arg(1024);
+BENCHMARK(Rings)->Arg(1)->Arg(32);
+
+}  // namespace
+}  // namespace pgrid::worker
+
+BENCHMARK_MAIN();
