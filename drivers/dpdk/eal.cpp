@@ -111,6 +111,7 @@ Result<Eal> Eal::init(const EalOptions& options) {
                                                  : "the configuration says huge_pages = false";
   eal.huge_pages_ = eal.no_huge_pages_reason_.empty();
   const std::filesystem::path parent = runtime_parent();
+  eal.runtime_dir_ = parent / "dpdk" / options.file_prefix;
   const bool telemetry = options.telemetry && ::access(parent.c_str(), W_OK | X_OK) == 0;
 
   std::vector<std::string> arguments = {"pgrid",
@@ -146,11 +147,13 @@ Result<Eal> Eal::init(const EalOptions& options) {
   std::string printed;
   {
     StderrCapture capture;  // rte_eal_init_alert and the usage text go past the log
-    const PanicGuard guard(log, capture.saved_fd());
+    const PanicGuard guard(log, capture.saved_fd(), eal.runtime_dir_);
     taken = rte_eal_init(static_cast<int>(arguments.size()), argv.data());
     printed = capture.text();
   }
   if (taken < 0) {
+    std::error_code ignored;
+    if (rte_errno != EALREADY) std::filesystem::remove(eal.runtime_dir_, ignored);  // only when empty
     std::string cause = describe(log, rte_errno);
     if (cause.empty()) cause = printed;
     const char* remedy = "";
@@ -177,7 +180,6 @@ Result<Eal> Eal::init(const EalOptions& options) {
   eal.running_ = true;
   for (std::size_t i = 0; i < options.poll_cpus.size(); ++i)
     eal.lcores_.push_back({.id = static_cast<unsigned>(i + 1), .cpu = options.poll_cpus[i]});
-  eal.runtime_dir_ = parent / "dpdk" / options.file_prefix;
   if (telemetry) {
     eal.sockets_ = own_sockets_below(eal.runtime_dir_);
     for (const auto& path : eal.sockets_)

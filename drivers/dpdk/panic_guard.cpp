@@ -10,6 +10,7 @@ namespace pgrid::dpdk {
 namespace {
 
 const EalLogScope* g_log = nullptr;
+const std::filesystem::path* g_folder = nullptr;
 int g_stderr = -1;
 
 /// On the thread that called rte_panic, outside of any lock of ours: allocating and printing is safe.
@@ -18,13 +19,15 @@ void on_abort(int) {
   ::dprintf(g_stderr,
             "%s: start DPDK (rte_eal_init): %s; raise the limits on open files and threads (ulimit -n, -u)\n",
             program_invocation_short_name, cause.c_str());
+  (void)::rmdir(g_folder->c_str());
   ::_exit(1);
 }
 
 }  // namespace
 
-PanicGuard::PanicGuard(const EalLogScope& log, int stderr_fd) {
+PanicGuard::PanicGuard(const EalLogScope& log, int stderr_fd, const std::filesystem::path& folder) {
   g_log = &log;
+  g_folder = &folder;
   g_stderr = stderr_fd;
   struct sigaction action{};
   action.sa_handler = on_abort;
