@@ -104,7 +104,7 @@ class Deploy(case.Case):
         cases = [
             ("not WebAssembly", b"#!/bin/sh\necho hello\n", ["WebAssembly"]),
             ("cut off", (EXAMPLES / "echo.wasm").read_bytes()[:-7], []),
-            ("WASI", wasm.module([("wasi_snapshot_preview1", "fd_write")]), ["wasi_snapshot_preview1", "fd_write", "promisegrid"]),
+            ("WASI", wasm.module([("wasi_snapshot_preview1", "fd_write")]), ["wasi_snapshot_preview1", "fd_write", "pg_log"]),
             ("foreign import", wasm.module([("env", "launch_missiles")]), ["env", "launch_missiles"]),
             ("no such host call", wasm.module([("promisegrid", "fork")]), ["fork"]),
             ("wrong version", wasm.module([("promisegrid_2", "send")]), ["promisegrid_2"]),
