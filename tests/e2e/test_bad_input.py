@@ -87,7 +87,7 @@ class NoNode(case.Case):
                 done = subprocess.run([PGRID, "--node", directory, *words], capture_output=True, text=True, timeout=30,
                                       stdin=subprocess.DEVNULL)
                 self.assertEqual(done.returncode, 3, done.stderr)
-                sentence = json.loads(done.stdout)["error"]["message"] if "--json" in words else done.stderr.strip()
+                sentence = json.loads(done.stderr)["error"]["message"] if "--json" in words else done.stderr.strip()
                 self.assertEqual(len(sentence.splitlines()), 1, sentence)
                 self.assertIn(directory, sentence)
         self.assertEqual(os.listdir(directory), [])

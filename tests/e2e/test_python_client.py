@@ -4,6 +4,7 @@ refusals that the document promises, and the datagrams of which it promises that
 import dataclasses
 import hashlib
 import json
+import struct
 import subprocess
 import sys
 
@@ -14,6 +15,20 @@ from node import EXAMPLES
 
 LENGTHS = (0, 1, 64, 230, 1024)  # of bodies; from 181 on a request has the long header
 TIMEOUT_S = 5  # a slow machine's; on a quiet one an answer takes less than a millisecond
+
+
+def full_request(to: Right, id: bytes, reply_to: Right | None = None, rights: tuple[Right, ...] = (), body: bytes = b"") -> bytes:
+    """A request in a layout that the client itself never writes: the vtable behind the table, every field there, and a
+    ninth field, which a later version might have appended."""
+    table_at, table_bytes, vtable_bytes = 4, 80, 22
+    vtable_at = table_at + table_bytes
+    rights_at = vtable_at + vtable_bytes + 2  # 2 of padding
+    body_at = rights_at + 4 + 24 * len(rights)
+    vtable = struct.pack("<11H 2x", vtable_bytes, table_bytes, 77, 4, 28 if reply_to else 0, 52, 60, 78, 64, 68, 72)
+    table = struct.pack("<i 24s 24s 8s I I I I B B H", table_at - vtable_at, to.pack(), reply_to.pack() if reply_to else b"",
+                        id, 0, rights_at - (table_at + 64), body_at - (table_at + 68), 4711, 0xee, Kind.request, 0)
+    vectors = struct.pack("<I", len(rights)) + b"".join(r.pack() for r in rights) + struct.pack("<I", len(body)) + body
+    return message1.put_envelope(message1.fill_up(struct.pack("<I", table_at) + table + vtable + vectors))
 
 
 class PythonClient(case.Case):
@@ -126,6 +141,31 @@ class PythonClient(case.Case):
         for host in self.hosts():
             self.assertUnanswered(host, refusals)
             self.assertUnanswered(host, [answer, notice])
+
+    def test_other_layout(self):
+        """a request in another layout, with a field that nobody knows yet, is answered to its reply_to"""
+        reply_to = Right(11, 12, bytes(range(100, 116)))
+        for host in self.hosts():
+            for sent in (None, reply_to):
+                id = message1.new_id()
+                answer = self.exchange(host, full_request(self.right, id, sent, body=b"hello"), id)
+                self.assertEqual((answer.kind, answer.body, answer.to), (Kind.answer, b"hello", sent))
+
+    def test_carried_rights(self):
+        """a request that carries up to four rights is not_permitted; five are malformed and not answered"""
+        carried = Right(1, 1, bytes(16))
+        for host in self.hosts():
+            for count in range(1, 5):
+                id = message1.new_id()
+                refusal = self.exchange(host, full_request(self.right, id, rights=(carried,) * count), id)
+                self.assertRefusal(refusal, Reason.not_permitted)
+            self.assertUnanswered(host, [full_request(self.right, message1.new_id(), rights=(carried,) * 5)])
+
+    def test_too_large(self):
+        """a body of 1,025 bytes, which the client itself does not write, is too_large"""
+        for host in self.hosts():
+            id = message1.new_id()
+            self.assertRefusal(self.exchange(host, full_request(self.right, id, body=bytes(1025)), id), Reason.too_large)
 
     def test_malformed_never_answered(self):
         """a datagram that the client would not read is not answered by the node"""
