@@ -1,5 +1,6 @@
 // pgrid-control: wiring only.
 #include <signal.h>
+#include <sys/resource.h>
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
@@ -63,6 +64,11 @@ int run(int argc, char** argv) {
   const Result<config::NodeConfig> config = config::read_node_config(file, node_dir);
   if (!config) return failed(config.error(), kUsage);
   (void)::signal(SIGPIPE, SIG_IGN);
+  // Each process that is being loaded holds a descriptor of its code, all of them when the data plane comes back.
+  if (rlimit files{}; ::getrlimit(RLIMIT_NOFILE, &files) == 0) {
+    files.rlim_cur = files.rlim_max;
+    (void)::setrlimit(RLIMIT_NOFILE, &files);
+  }
   const Result<void> served = serve(*config);
   return served ? 0 : failed(served.error(), kFailed);
 }

@@ -80,7 +80,8 @@ void Node::on_process_state(const abi::ProcessState& state, const std::string& t
 }
 
 void Node::on_worker_change(const abi::WorkerChange& change) {
-  if (change.state == static_cast<std::uint32_t>(abi::WorkerState::lost))
+  const bool stopping = link_.segments()->gauges().stopping.load(std::memory_order_relaxed) != 0;
+  if (change.state == static_cast<std::uint32_t>(abi::WorkerState::lost) && !stopping)
     log_warning("worker " + std::to_string(change.worker) + " died (" + std::to_string(change.deaths) +
                 " deaths); its messages are answered process_failed");
   processes_.on_worker_change(change);

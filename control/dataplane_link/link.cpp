@@ -27,6 +27,9 @@ std::string text_of(const char (&text)[size]) {
   return {text, ::strnlen(text, size)};
 }
 
+/// It was told to stop and is draining: what follows is no trouble.
+bool is_stopping(const Segments& segments) { return segments.gauges().stopping.load(std::memory_order_relaxed) != 0; }
+
 std::unexpected<Error> nonsense() {
   return fail(Errc::protocol, "read from the data plane", "a message that makes no sense",
               "run control and data plane of the same version");
@@ -80,6 +83,7 @@ void DataplaneLink::retry(const Error& error) {
 
 void DataplaneLink::lose(const Error& error) {
   const bool was_attached = segments_.has_value();
+  const bool expected = was_attached && is_stopping(*segments_);
   readable_.reset();
   writable_.reset();
   outgoing_.clear();
@@ -87,7 +91,10 @@ void DataplaneLink::lose(const Error& error) {
   socket_.close();
   ++attachment_;
   if (was_attached) {
-    log_warning("data plane lost (" + error.sentence() + "); control tries again until it is back");
+    if (expected)
+      log_info("the data plane has stopped");
+    else
+      log_warning("data plane lost (" + error.sentence() + "); control tries again until it is back");
     last_error_ = error.sentence();
     listener_->on_lost();
   }

@@ -9,7 +9,7 @@ namespace {
 spdlog::logger& logger() {
   static const std::shared_ptr<spdlog::logger> one = [] {
     auto made = spdlog::stderr_logger_st("pgrid-control");
-    made->set_pattern("%Y-%m-%dT%H:%M:%S.%e%z %^%L%$ pgrid-control: %v");
+    made->set_pattern("%Y-%m-%dT%H:%M:%S.%e%z [%l] pgrid-control: %v");
     return made;
   }();
   return *one;

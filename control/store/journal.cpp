@@ -1,6 +1,7 @@
 #include "control/store/journal.hpp"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <xxhash.h>
 
@@ -49,6 +50,12 @@ bool any_whole_record(std::span<const std::uint8_t> bytes) {
   for (std::size_t at = 0; at + sizeof header <= bytes.size(); ++at)
     if (!whole_record(bytes.subspan(at), header).empty()) return true;
   return false;
+}
+
+bool is_file_of(const std::filesystem::path& path, int fd) {
+  struct stat named {}, open {};
+  return ::stat(path.c_str(), &named) == 0 && ::fstat(fd, &open) == 0 && named.st_dev == open.st_dev &&
+         named.st_ino == open.st_ino;
 }
 
 }  // namespace
@@ -131,7 +138,8 @@ Result<void> Journal::rewrite(std::span<const Bytes> payloads) {
   for (const Bytes& payload : payloads) add_record(content, ++sequence, payload);
   Result<UniqueFd> fd = replace_file(path_, content);
   if (!fd) {
-    must_rewrite_ = true;  // the new file may stand under the name already: append to neither
+    // Where our file still stands under the name, nothing happened. Else the new one does, but perhaps not for good.
+    must_rewrite_ = must_rewrite_ || !is_file_of(path_, fd_.get());
     return std::unexpected(fd.error());
   }
   fd_ = std::move(*fd);
