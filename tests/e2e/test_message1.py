@@ -185,6 +185,7 @@ class Reading(unittest.TestCase):
             "length low byte first": change(long, 47, "59 10 01"),
             "length of four bytes": change(long, 47, "5a 01 10"),
             "FlatBuffer of 20 bytes": REQUEST[:47] + bytes.fromhex("58 15 00") + bytes(20),
+            "FlatBuffer of 81 bytes": REQUEST[:47] + bytes.fromhex("58 52 00") + REQUEST[FLATBUFFER_AT:] + b"\0",
             "FlatBuffer of 254 bytes": REQUEST[:47] + bytes.fromhex("58 ff 00") + bytes(254),
             "FlatBuffer of 1,184 bytes": REQUEST[:47] + struct.pack(">BH", 0x59, 1184) + bytes(1184),
             "more than 1,232 bytes": long + bytes(1232),
