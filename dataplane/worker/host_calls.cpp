@@ -1,5 +1,6 @@
 // receive and send, straight between a guest's memory, its mailbox and the reply rings (abi/guest/promisegrid.h).
 // Nothing that a guest passes is believed; every refusal is a number it gets back.
+#include <cstddef>
 #include <cstring>
 
 #include "abi/guest/promisegrid.h"
@@ -11,15 +12,31 @@ namespace {
 
 static_assert(PG_BODY_MAX == abi::kBodyMax && sizeof(pg_message) == 64);
 
-bool is_well_formed(const pg_message& message) noexcept {
-  if (message.version != PG_ABI_VERSION || message.kind >= abi::kKindCount) return false;
-  if (message.reserved[0] != 0 || message.reserved[1] != 0 || message.label != 0) return false;
-  return message.reason < abi::kReasonCount;
+/// A field of a message in guest memory, which need not be aligned. Field by field, not as a whole: a copy would read
+/// wider than the guest just wrote, which stalls. Nobody else writes there meanwhile: guests share no memory.
+template <typename T>
+T load(const std::byte* message, std::size_t offset) noexcept {
+  T value;
+  std::memcpy(&value, message + offset, sizeof value);
+  return value;
+}
+template <typename T>
+void store(std::byte* message, std::size_t offset, T value) noexcept {
+  std::memcpy(message + offset, &value, sizeof value);
+}
+#define PG_LOAD(message, field) load<decltype(pg_message::field)>(message, offsetof(pg_message, field))
+#define PG_STORE(message, field, value) store<decltype(pg_message::field)>(message, offsetof(pg_message, field), value)
+
+bool is_well_formed(const std::byte* message) noexcept {
+  return PG_LOAD(message, version) == PG_ABI_VERSION && PG_LOAD(message, kind) < abi::kKindCount &&
+         PG_LOAD(message, reason) < abi::kReasonCount && PG_LOAD(message, label) == 0 &&
+         load<std::uint64_t>(message, offsetof(pg_message, reserved)) == 0;
 }
 
-bool carries_rights(const pg_message& message) noexcept {
-  std::uint32_t any = 0;
-  for (int i = 0; i < 4; ++i) any |= message.rights[i] | message.rights_mode[i];
+bool carries_rights(const std::byte* message) noexcept {
+  std::uint32_t any = load<std::uint32_t>(message, offsetof(pg_message, rights_mode));
+  for (std::size_t i = 0; i < abi::kCarriedRightsMax; ++i)
+    any |= load<std::uint32_t>(message, offsetof(pg_message, rights) + i * sizeof any);
   return any != 0;
 }
 
@@ -43,19 +60,20 @@ std::int32_t WorkerCore::receive(std::uint32_t pointer, std::uint32_t capacity) 
   if (buffer == nullptr) return PG_ERROR_POINTER;
 
   const abi::WorkerRequest& header = message.header;
-  pg_message seen{};
-  seen.version = PG_ABI_VERSION;
-  seen.kind = header.kind;
-  seen.reason = header.reason;
-  seen.to = PG_HANDLE_SELF;
-  seen.body_length = message.body_length;
-  seen.label = header.label;
-  seen.deadline_us = header.deadline_us;
-  std::memcpy(seen.id, header.id, sizeof seen.id);
-  std::memcpy(seen.rights, header.rights, sizeof seen.rights);
+  PG_STORE(buffer, version, PG_ABI_VERSION);
+  PG_STORE(buffer, kind, header.kind);
+  PG_STORE(buffer, reason, header.reason);
+  PG_STORE(buffer, to, PG_HANDLE_SELF);
+  PG_STORE(buffer, reply, PG_HANDLE_NONE);
+  PG_STORE(buffer, body_length, message.body_length);
+  std::memcpy(buffer + offsetof(pg_message, id), header.id, sizeof header.id);
+  PG_STORE(buffer, label, header.label);
+  PG_STORE(buffer, deadline_us, header.deadline_us);
+  std::memcpy(buffer + offsetof(pg_message, rights), header.rights, sizeof header.rights);
+  std::memset(buffer + offsetof(pg_message, rights_mode), 0, sizeof(pg_message) - offsetof(pg_message, rights_mode));
   slot.handling = header.reply_slot;
   if (header.reply_slot != 0) {
-    seen.reply = ReplyHandle(header.reply_slot, header.reply_generation).value();
+    PG_STORE(buffer, reply, ReplyHandle(header.reply_slot, header.reply_generation).value());
     Outstanding& entry = outstanding_.at(header.reply_slot);
     if (entry.slot != 0) [[unlikely]] {  // past its deadline, settled by its poll core
       InstanceSlot* holder = slots_[entry.process].get();
@@ -64,8 +82,7 @@ std::int32_t WorkerCore::receive(std::uint32_t pointer, std::uint32_t capacity) 
     entry = {header.reply_slot, header.reply_generation, slot.process, 0};
     ++slot.unanswered;
   }
-  std::memcpy(buffer, &seen, sizeof seen);
-  std::memcpy(buffer + sizeof seen, message.body, message.body_length);
+  std::memcpy(buffer + sizeof(pg_message), message.body, message.body_length);
 
   (void)slot.mailbox.pop(pool_);
   pool_.give_back(index);
@@ -83,18 +100,18 @@ std::int32_t WorkerCore::send(std::uint32_t pointer, std::uint32_t length) noexc
   InstanceSlot& slot = *current_;
   if (length < sizeof(pg_message) || length > PG_MESSAGE_MAX) return PG_ERROR_LENGTH;
   if (!slot.instance) return PG_ERROR_BUSY;  // within the start function: there is no memory to read from yet
-  const std::byte* bytes = slot.instance->memory().translate(pointer, length);
-  if (bytes == nullptr) return PG_ERROR_POINTER;
-  pg_message message;
-  std::memcpy(&message, bytes, sizeof message);
-  if (message.body_length != length - sizeof message) return PG_ERROR_LENGTH;
+  const std::byte* message = slot.instance->memory().translate(pointer, length);
+  if (message == nullptr) return PG_ERROR_POINTER;
+  if (PG_LOAD(message, body_length) != length - sizeof(pg_message)) return PG_ERROR_LENGTH;
   if (!is_well_formed(message)) return PG_ERROR_MESSAGE;
   if (carries_rights(message)) return PG_ERROR_HANDLE;  // no process holds a handle that it could pass on yet
 
-  const auto kind = static_cast<abi::Kind>(message.kind);
-  const std::span body(bytes + sizeof message, message.body_length);
-  if (ReplyHandle::is_one(message.to)) return answer(message.to, kind, static_cast<abi::Reason>(message.reason), body);
-  if (message.to != PG_HANDLE_LOG) return PG_ERROR_HANDLE;
+  const auto kind = static_cast<abi::Kind>(PG_LOAD(message, kind));
+  const auto reason = static_cast<abi::Reason>(PG_LOAD(message, reason));
+  const std::uint32_t to = PG_LOAD(message, to);
+  const std::span body(message + sizeof(pg_message), length - sizeof(pg_message));
+  if (ReplyHandle::is_one(to)) return answer(to, kind, reason, body);
+  if (to != PG_HANDLE_LOG) return PG_ERROR_HANDLE;
   if (kind != abi::Kind::notice) return PG_ERROR_MESSAGE;
   return replies_.tell(home_core_, abi::ReplyType::log, slot.process, abi::Reason::none, body) ? 0 : PG_ERROR_BUSY;
 }
