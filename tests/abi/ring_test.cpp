@@ -18,7 +18,7 @@ constexpr std::uint32_t kCapacity = 8192;  // the smallest power of two of at le
 
 struct Ring {
   struct Free {
-    void operator()(std::byte* memory) const { std::free(memory); }
+    void operator()(std::byte* pointer) const { std::free(pointer); }
   };
   std::unique_ptr<std::byte, Free> memory{
       static_cast<std::byte*>(std::aligned_alloc(64, ring_bytes(kCapacity)))};
