@@ -18,6 +18,7 @@ Result<std::filesystem::path> find_program(const std::string& name) {
     const fs::path beside = self.parent_path();
     const fs::path build = beside.parent_path().parent_path();  // BUILD/tools/pgrid/pgrid
     places.push_back(beside);
+    places.push_back(beside.parent_path() / "libexec/pgrid");  // PREFIX/bin/pgrid, as `meson install` lays it
     for (const char* folder : {"dataplane", "dataplane/worker", "control", "control/code", "tools/load"})
       places.push_back(build / folder);
   }

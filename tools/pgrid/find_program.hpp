@@ -8,8 +8,8 @@
 
 namespace pgrid::tools {
 
-/// "pgrid-worker": in $PGRID_LIBEXEC when that is set and has it, beside this program, where the build puts it, or in
-/// $PATH; the first that can be run.
+/// "pgrid-worker": in $PGRID_LIBEXEC when that is set and has it, beside this program, in libexec/pgrid
+/// next to its bin, where the build puts it, or in $PATH; the first that can be run.
 [[nodiscard]] Result<std::filesystem::path> find_program(const std::string& name);
 
 }  // namespace pgrid::tools

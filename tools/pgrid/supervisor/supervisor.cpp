@@ -149,9 +149,9 @@ void Supervisor::reap() {
     if (child != children_.end()) endings.emplace_back(&*child, Ending{status});
   }
   // The data plane first: workers that end at the same time do so because of it.
-  std::stable_partition(endings.begin(), endings.end(),
-                        [](const auto& e) { return e.first->spec().role == Role::data_plane; });
-  for (const auto& [child, ending] : endings) child_ended(*child, ending);
+  for (const bool data_plane : {true, false})
+    for (const auto& [child, ending] : endings)
+      if ((child->spec().role == Role::data_plane) == data_plane) child_ended(*child, ending);
 }
 
 void Supervisor::child_ended(Child& child, Ending ending) {
