@@ -25,7 +25,7 @@ READY_S = 20  # a cold start compiles nothing; sanitizers and shared cores are s
 STOP_S = 20
 
 # A line of a log that says something went wrong.
-TROUBLE = re.compile(r"\b(WARN(ING)?|ERR(OR)?|FATAL|PANIC|CRITICAL)\b| [WEC] pgrid-|Sanitizer|runtime error:"
+TROUBLE = re.compile(r"\b(WARN(ING)?|ERR(OR)?|FATAL|PANIC|CRITICAL)\b|\[(warning|error|critical)\]|Sanitizer|runtime error:"
                      r"|terminate called|CHECK failed|starting it again|does not stop", re.I)
 # Lines that DPDK and the kernel write on every machine without NICs or NUMA; they say nothing about the node.
 HARMLESS = [

@@ -2,10 +2,12 @@
 """Shows the whole path over a TAP port: a kernel socket, a right, a function and back; IPv4, IPv6, ping; every size of body;
 what `pgrid invoke` prints; and each refusal that a right can give."""
 import json
+import os
+import re
 import subprocess
 
 import case
-from node import EXAMPLES
+from node import EXAMPLES, PGRID, ROOT
 
 
 class Calls(case.Case):
@@ -64,6 +66,21 @@ class Calls(case.Case):
         answer = node.invoke("words", b"one two  three")
         self.assertEqual((answer["kind"], answer["reason"]), ("answer", "none"))
         self.assertIn(b"3", answer["body"])
+
+
+class Readme(case.Case):
+    def test_own_function(self):
+        """the lines of README.md, "Your own function", work as they stand there"""
+        node = self.node()
+        block = re.search(r"## Your own function.*?\n\n((?:    [^\n]*\n)+)", (ROOT / "README.md").read_text(), re.S).group(1)
+        lines = [line.strip() for line in block.splitlines()]
+        self.assertGreaterEqual(len(lines), 5)
+        environment = dict(os.environ, PGRID_NODE=str(node.run), PATH=f"{PGRID.parent}:{os.environ['PATH']}")
+        for line in lines:
+            done = subprocess.run(["bash", "-c", line], cwd=node.directory, env=environment, capture_output=True, text=True,
+                                  timeout=60, stdin=subprocess.DEVNULL)
+            self.assertEqual(done.returncode, 0, f"{line}: {done.stderr}{done.stdout}")
+        self.assertIn("grid://", done.stdout)
 
 
 class Rights(case.Case):
