@@ -14,6 +14,7 @@
 
 #include <charconv>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <string>
 #include <string_view>
@@ -150,31 +151,32 @@ Result<void> serve(HandoverSocket& socket, int signals, Loader& loader, const Wo
   }
 }
 
-Result<void> run(const Arguments& arguments, const config::NodeConfig& config) {
+/// Returns only with what went wrong before it served.
+Error run(const Arguments& arguments, const config::NodeConfig& config) {
   sigset_t asked;
   sigemptyset(&asked);
   sigaddset(&asked, SIGTERM);
   sigaddset(&asked, SIGINT);
   ::pthread_sigmask(SIG_BLOCK, &asked, nullptr);
   UniqueFd signals(::signalfd(-1, &asked, SFD_CLOEXEC | SFD_NONBLOCK));
-  if (!signals) return fail_errno("signalfd", errno);
+  if (!signals) return fail_errno("signalfd", errno).error();
 
   const std::uint32_t cpu = config.worker_cores[arguments.index];
   leave_busy_cores(config, cpu);
   auto socket = connect_to(config::dataplane_socket(config).string());
-  if (!socket) return std::unexpected(socket.error());
+  if (!socket) return socket.error();
   auto welcomed = say_hello(*socket, arguments.index);
-  if (!welcomed) return std::unexpected(welcomed.error());
+  if (!welcomed) return welcomed.error();
   const abi::Geometry geometry = welcomed->welcome.geometry;
   auto rings = map_rings(std::move(welcomed->rings), welcomed->welcome);
-  if (!rings) return std::unexpected(rings.error());
+  if (!rings) return rings.error();
 
   const auto engine = wasm::Engine::create({.instances = geometry.processes, .memory_max = config.limits.memory_max});
-  if (!engine) return std::unexpected(engine.error());
+  if (!engine) return engine.error();
   Ticker ticker(*engine);
   WorkerCore core(rings->data(), geometry, arguments.index, *engine, ticker);
   const auto linker = make_guest_linker(*engine, core);
-  if (!linker) return std::unexpected(linker.error());
+  if (!linker) return linker.error();
 
   OrderBox orders;
   WorkerLoop loop(core, orders, dataplane::choose_idle_policy(config, dataplane::read_isolated_cpus()));
@@ -196,12 +198,10 @@ Result<void> run(const Arguments& arguments, const config::NodeConfig& config) {
   const Result<void> served = serve(*socket, signals.get(), loader, loop);
   loop.stop();
   for (int tries = kStopTries; loop.state() == WorkerLoop::State::running && tries != 0; --tries) sleep_ns(1'000'000);
-  if (loop.state() == WorkerLoop::State::running) {  // within a guest; nothing of ours needs an orderly end
-    if (!served) std::fprintf(stderr, "pgrid-worker: %s\n", served.error().sentence().c_str());
-    std::_Exit(served ? 0 : 1);
-  }
-  guests.join();
-  return served;
+  // Straight to the end, whatever the guests' thread is at: nothing of ours needs an orderly one, and the socket must stay
+  // open to the last, because a data plane that sees it close takes the worker for dead and kills it.
+  if (!served) std::fprintf(stderr, "pgrid-worker: %s\n", served.error().sentence().c_str());
+  std::_Exit(served ? 0 : 1);
 }
 
 }  // namespace
@@ -221,6 +221,5 @@ int main(int count, char** values) {
     return say({Errc::invalid_argument, "--index " + std::to_string(arguments->index),
                 arguments->config + " has " + std::to_string(config->worker_cores.size()) + " workers", "count from 0"},
                2);
-  if (const auto done = worker::run(*arguments, *config); !done) return say(done.error(), 1);
-  return 0;
+  return say(worker::run(*arguments, *config), 1);
 }
