@@ -31,7 +31,7 @@ class TurnBarrier {
     std::function<void(Passed)> done;
     std::vector<std::uint64_t> turns;  // per poll core, when the wait began
     std::uint64_t attachment = 0;
-    std::uint32_t polls = 0;
+    std::chrono::steady_clock::time_point end;
     Pending timer;
   };
   void look(std::uint64_t number);
