@@ -1,0 +1,228 @@
+#!/usr/bin/env python3
+"""Shows `pgrid invoke` over the API and by datagram, rights, counters, new functions and the doctor: the other half of
+cli_test.py."""
+import base64
+import json
+import pathlib
+import shutil
+import socket
+import struct
+import subprocess
+import sys
+import threading
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "python"))
+import tap
+from cli_case import PGRID, RIGHT, URI, Case, answer, error
+
+
+class Invoke(Case):
+    def test_body(self):
+        """invoke: sends the body, prints the answer's"""
+        with self.control({"POST /v1/invoke": lambda r: answer(base64.b64decode(json.loads(r[4])["body_base64"])[::-1])}) as control:
+            self.assertEqual(self.say("invoke", "echo", "hello"), "olleh\n")
+            self.assertEqual(self.say("invoke", "echo", "-", input=b"from stdin"), "nidts morf\n")
+            self.assertEqual(self.say("invoke", "echo"), "\n")
+            self.say("invoke", "echo", "x", "--deadline", "50ms")
+            self.assertEqual(json.loads(control.requests[0][4]), {"target": "echo", "body_base64": "aGVsbG8="})
+            self.assertEqual(json.loads(control.requests[3][4])["deadline_us"], 50_000)
+
+    def test_json(self):
+        """invoke --json: kind, reason, body or body_base64, round trip"""
+        with self.control({"POST /v1/invoke": answer(b"text")}):
+            self.assertEqual(json.loads(self.say("invoke", "e", "--json")),
+                             {"kind": "answer", "reason": "none", "body": "text", "round_trip_ns": 4321})
+        with self.control({"POST /v1/invoke": answer(b"\xff\x00")}):
+            out = json.loads(self.say("invoke", "e", "--json"))
+            self.assertEqual(base64.b64decode(out["body_base64"]), b"\xff\x00")
+            self.assertNotIn("body", out)
+            self.assertEqual(self.pgrid("invoke", "e").stdout, b"\xff\x00\n")
+
+    def test_non_commitment(self):
+        """a non-commitment: its reason, what to do, exit status 1"""
+        with self.control({"POST /v1/invoke": answer(kind="non_commitment", reason="broken")}):
+            done = self.pgrid("invoke", "e", status=1)
+            self.assertIn(b"non_commitment: broken", done.stderr)
+            self.assertIn(b"pgrid logs", done.stderr)
+            self.assertEqual(json.loads(self.say("invoke", "e", "--json", status=1))["reason"], "broken")
+
+    def test_count(self):
+        """invoke --count: the sum of what came back; exit status by the worst"""
+        kinds = iter([answer(), answer(), answer(kind="non_commitment", reason="busy"), answer()] * 2)
+        with self.control({"POST /v1/invoke": lambda _: next(kinds)}):
+            out = json.loads(self.say("invoke", "e", "--count", "4", "--json", status=1))
+            self.assertEqual((out["sent"], out["answered"], out["non_commitments"], out["lost"]), (4, 3, {"busy": 1}, 0))
+            self.assertEqual(out["round_trip_ns"]["p50"], 4321)
+            self.assertIn("4 sent, 3 answered, 1 busy", self.say("invoke", "e", "--count", "4", status=1))
+        with self.control({"POST /v1/invoke": error(504, "timed_out", "too slow")}):
+            self.assertEqual(json.loads(self.say("invoke", "e", "--count", "3", "--json", status=4))["lost"], 3)
+
+    def test_too_large(self):
+        """a body beyond 1,024 bytes: exit status 2, and nothing is asked"""
+        with self.control({"POST /v1/invoke": answer()}) as control:
+            self.say("invoke", "e", "x" * 1024)
+            self.fails("invoke", "e", "x" * 1025, status=2, contains="1025 bytes")
+            self.assertEqual(len(control.requests), 1)
+
+
+class Udp(Case):
+    def serve(self, reply):
+        """A UDP socket that answers each datagram with what `reply` makes of it."""
+        server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        server.bind(("127.0.0.1", 0))
+        self.addCleanup(server.close)
+
+        def loop():
+            try:
+                while True:
+                    datagram, source = server.recvfrom(2048)
+                    for out in reply(datagram):
+                        server.sendto(out, source)
+            except OSError:
+                pass
+
+        threading.Thread(target=loop, daemon=True).start()
+        return f"127.0.0.1:{server.getsockname()[1]}"
+
+    @staticmethod
+    def message(datagram, kind=1, reason=0, wrong_id=False):
+        """An answer to a request, built by hand from the schema: the request's envelope, id and body."""
+        content = datagram[50:]
+        root = struct.unpack_from("<I", content)[0]
+        vtable = root - struct.unpack_from("<i", content, root)[0]
+        field = lambda n: root + struct.unpack_from("<H", content, vtable + 4 + 2 * n)[0]
+        identity = content[field(3):field(3) + 8]
+        if wrong_id:
+            identity = bytes(8)
+        vector = field(7) + struct.unpack_from("<I", content, field(7))[0]
+        body = content[vector + 4:vector + 4 + struct.unpack_from("<I", content, vector)[0]]
+        out = struct.pack("<I10H", 24, 20, 20, 4, 0, 0, 8, 0, 6, 0, 16)
+        out += struct.pack("<iBxH8sI", 20, kind, reason, identity, 4) + struct.pack("<I", len(body)) + body
+        out += bytes(-len(out) % 4)
+        length = bytes([0x58, len(out) + 1, 0]) if len(out) <= 252 else b"\x59" + struct.pack(">H", len(out))
+        return datagram[:47] + length + out
+
+    def test_answer(self):
+        """invoke --udp: a datagram there, its answer printed; no control needed"""
+        place = self.serve(lambda d: [b"junk", self.message(d, wrong_id=True), self.message(d)])
+        self.assertEqual(self.say("invoke", "--udp", place, URI, "over the wire"), "over the wire\n")
+        self.assertEqual(self.say("invoke", "--udp", place, URI, "y" * 1024), "y" * 1024 + "\n")
+        out = json.loads(self.say("invoke", "--udp", place, URI, "x", "--json"))
+        self.assertEqual((out["kind"], out["body"]), ("answer", "x"))
+        self.assertGreater(out["round_trip_ns"], 0)
+
+    def test_refusal(self):
+        """invoke --udp: a non-commitment has its reason"""
+        place = self.serve(lambda d: [self.message(d, kind=2, reason=2)])
+        self.assertEqual(json.loads(self.say("invoke", "--udp", place, URI, "--json", status=1))["reason"], "no_such_right")
+
+    def test_silence(self):
+        """invoke --udp: nothing comes back: exit status 4"""
+        place = self.serve(lambda d: [])
+        self.fails("invoke", "--udp", place, URI, "x", "--deadline", "1ms", status=4, contains="no answer came back")
+
+    def test_needs_a_right(self):
+        """invoke --udp NAME: exit status 2, and how to get a right"""
+        self.fails("invoke", "--udp", "127.0.0.1", "echo", status=2, contains="pgrid cap create echo --show-secret")
+        self.fails("invoke", "--udp", "127.0.0.1:0", URI, status=2, contains="is not a host")
+
+
+class Rights(Case):
+    def test_create(self):
+        """cap create sends what was asked for; the secret shows only when asked for"""
+        with self.control({"POST /v1/rights": lambda r: (201, {**RIGHT, **({"uri": URI} if "secrets=1" in r[2] else {})})}) as control:
+            text = self.say("cap", "create", "echo")
+            self.assertNotIn("grid://", text)
+            self.assertIn("pgrid cap revoke 5.2", text)
+            self.assertEqual(json.loads(control.requests[0][4]), {"process": "echo"})
+            text = self.say("cap", "create", "echo", "--label", "77", "--rate", "1000", "--burst", "10", "--in-flight", "64", "--body-max", "1KiB",
+                            "--deadline", "100ms", "--expires", "1h", "--show-secret")
+            self.assertIn(URI, text.splitlines())
+            self.assertEqual(json.loads(control.requests[1][4]),
+                             {"process": "echo", "label": 77, "rate": 1000, "burst": 10, "in_flight_max": 64, "body_max": 1024,
+                              "deadline_max_us": 100_000, "expires_in_s": 3600})
+
+    def test_revoke(self):
+        """cap revoke says whether it applies now"""
+        with self.control({"DELETE /v1/rights/5.2": (200, {"revoked": True, "applies": "now"})}):
+            self.assertEqual(self.say("cap", "revoke", "5.2"), "right 5.2 is revoked\n")
+        with self.control({"DELETE /v1/rights/5.2": (200, {"revoked": True, "applies": "at_restart"})}):
+            self.assertIn("data plane is away", self.say("cap", "revoke", "5.2"))
+
+    def test_ls(self):
+        """cap ls: a row for each right"""
+        with self.control({"GET /v1/rights": (200, {"rights": [RIGHT]})}) as control:
+            row = self.say("cap", "ls", "echo").splitlines()[1].split()
+            self.assertEqual(row[:4], ["5.2", "echo", "active", "77"])
+            self.assertEqual(control.requests[0][2], "process=echo")
+            self.say("cap", "ls", "--show-secret")
+            self.assertEqual(control.requests[1][2], "secrets=1")
+
+
+class Stat(Case):
+    def test_stat(self):
+        """stat: the counters that moved, with their meaning, and whether the books balance"""
+        stat = {"totals": {"rx_packets": 1000, "answered": 900, "vlan_nested": 0}, "in_flight": 3,
+                "books": {"received": 1000, "ended": 1000, "dispatched": 903, "settled": 903, "balanced": True},
+                "gauges": {"mbufs_total": 8192, "mbufs_in_use": 512, "huge_pages": 1, "plaintext": 1, "stopping": 0},
+                "poll_cores": [{"poll_core": 0, "turns": 5, "idle_turns": 1, "in_flight": 3, "counters": {},
+                                "latency_ns": {"count": 9, "p50": 1500, "p90": 2000, "p99": 3000, "p999": 4000, "max": 5000}}],
+                "workers": [{"worker": 0, "state": "serving", "pid": 42, "deaths": 0, "processes": 1, "handled": 903, "rebuilds": 0}]}
+        with self.control({"GET /v1/stat": (200, stat)}):
+            text = self.say("stat")
+            for words in ("1,000 received, 900 answered, 3 in flight; the books balance", "512 of 8,192", "frames received from ports", "1.50 us",
+                          "serving"):
+                self.assertIn(words, text)
+            self.assertNotIn("vlan_nested", text)
+            self.assertIn("vlan_nested", self.say("stat", "--all"))
+            self.assertEqual(json.loads(self.say("stat", "--json")), stat)
+        stat["books"]["balanced"] = False
+        with self.control({"GET /v1/stat": (200, stat)}):
+            self.assertIn("the books do not balance now", self.say("stat"))
+
+
+class New(Case):
+    def test_new(self):
+        """new: a folder that builds with make into a module that imports only promisegrid"""
+        folder = self.directory / "greet-1"
+        text = self.say("new", "--lang", "c", folder)
+        self.assertIn("make -C", text)
+        header = pathlib.Path(__file__).resolve().parents[2] / "abi" / "guest" / "promisegrid.h"
+        self.assertEqual((folder / "promisegrid.h").read_text(), header.read_text())
+        self.assertNotIn("NAME", (folder / "README.md").read_text())
+        self.fails("new", folder, status=2, contains="is there already")
+        if not shutil.which("clang-19"):
+            self.skipTest("no clang-19")
+        subprocess.run(["make", "-s", "-C", folder], check=True, timeout=60)
+        module = (folder / "greet-1.wasm").read_bytes()
+        self.assertEqual(module[:4], b"\0asm")
+        self.assertIn(b"pg_activate", module)
+        self.assertIn(b"promisegrid", module)
+        self.assertNotIn(b"env", module)
+
+    def test_bad_names(self):
+        """new: a name that no process can have is refused, and nothing made"""
+        for name in ("1up", "a b", "", "x" * 64, ".."):
+            with self.subTest(name):
+                self.fails("new", str(self.directory / name) if name != ".." else "..", status=2)
+        self.assertEqual(list(self.directory.iterdir()), [])
+
+
+class Doctor(Case):
+    def test_doctor(self):
+        """doctor: every finding has a level, what is wrong has a way to mend it, and the exit status says whether a node can run"""
+        done = subprocess.run([PGRID, "--node", self.directory, "doctor", "--json"], capture_output=True, text=True, timeout=30)
+        report = json.loads(done.stdout)
+        self.assertEqual(done.returncode, 0 if report["can_run"] else 1)
+        subjects = [f["subject"] for f in report["findings"]]
+        for subject in ("programs", "privileges", "tap ports", "directory", "cores", "isolated cores", "huge pages", "locked memory", "iommu", "vfio"):
+            self.assertIn(subject, subjects)
+        for finding in report["findings"]:
+            self.assertIn(finding["level"], ("ok", "warning", "missing"))
+            if finding["level"] != "ok":
+                self.assertTrue(finding["mend"], finding)
+        self.assertEqual(report["can_run"], all(f["level"] != "missing" for f in report["findings"]))
+
+
+if __name__ == "__main__":
+    tap.main()
