@@ -8,8 +8,6 @@ namespace {
 using abi::Counter;
 using wire::Envelope;
 
-ParsedMessage fail(Counter why) { return {why, false, {}}; }
-
 /// Cold: one row per way an envelope can be wrong.
 [[gnu::cold, gnu::noinline]] Counter counter_of(Envelope verdict) {
   switch (verdict) {
@@ -39,40 +37,52 @@ ParsedMessage fail(Counter why) { return {why, false, {}}; }
 }  // namespace
 
 ParsedMessage parse_message(std::span<const std::byte> payload) noexcept {
+  // One object on every way out, so that it is built where the caller wants it and never copied.
+  ParsedMessage parsed{Counter::rx_packets, false, {}};
   const wire::OpenedEnvelope opened = wire::open_envelope(payload);
-  if (opened.verdict != Envelope::message_1) [[unlikely]]
-    return fail(counter_of(opened.verdict));
+  if (opened.verdict != Envelope::message_1) [[unlikely]] {
+    parsed.failure = counter_of(opened.verdict);
+    return parsed;
+  }
 
   const auto* content = reinterpret_cast<const std::uint8_t*>(opened.content.data());
   constexpr flatbuffers::uoffset_t kDepth = 1;  // one table, nothing nested
   constexpr flatbuffers::uoffset_t kTables = 1;
   flatbuffers::Verifier verifier(content, opened.content.size(), kDepth, kTables);
-  if (!wire::VerifyMessageBuffer(verifier)) [[unlikely]]
-    return fail(Counter::message_malformed);
+  if (!wire::VerifyMessageBuffer(verifier)) [[unlikely]] {
+    parsed.failure = Counter::message_malformed;
+    return parsed;
+  }
 
   const wire::Message& wire_message = *wire::GetMessage(content);
   const auto kind = static_cast<std::uint8_t>(wire_message.kind());
-  if (kind >= abi::kKindCount) [[unlikely]]
-    return fail(Counter::message_kind_unknown);
+  if (kind >= abi::kKindCount) [[unlikely]] {
+    parsed.failure = Counter::message_kind_unknown;
+    return parsed;
+  }
 
-  ParsedMessage parsed{Counter::rx_packets, true, {}};
   MessageView& message = parsed.message;
   message.kind = abi::Kind{kind};
   message.reason = abi::Reason{wire_message.reason()};
   message.to = wire_message.to();
   message.reply_to = wire_message.reply_to();
   message.deadline_us = wire_message.deadline_us();
-  if (message.kind == abi::Kind::request && message.to == nullptr) [[unlikely]]
-    return fail(Counter::message_right_missing);
+  if (message.kind == abi::Kind::request && message.to == nullptr) [[unlikely]] {
+    parsed.failure = Counter::message_right_missing;
+    return parsed;
+  }
   if (const auto* id = wire_message.id())
     std::memcpy(message.id.data(), id->bytes()->data(), message.id.size());
   if (const auto* rights = wire_message.rights()) {
-    if (rights->size() > abi::kCarriedRightsMax) [[unlikely]]
-      return fail(Counter::message_rights_too_many);
+    if (rights->size() > abi::kCarriedRightsMax) [[unlikely]] {
+      parsed.failure = Counter::message_rights_too_many;
+      return parsed;
+    }
     message.nb_rights = rights->size();
   }
   if (const auto* body = wire_message.body())
     message.body = {reinterpret_cast<const std::byte*>(body->data()), body->size()};
+  parsed.ok = true;
   return parsed;
 }
 
