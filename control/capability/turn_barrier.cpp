@@ -4,7 +4,7 @@ namespace pgrid::control {
 namespace {
 
 constexpr std::chrono::microseconds kLook{500};  // a sleeping poll core turns at least every 100 us
-constexpr std::uint32_t kLooks = 4'000;  // 2 s: longer than any core is descheduled on a healthy machine
+constexpr std::chrono::seconds kLookFor{2};      // longer than any core is descheduled on a healthy machine
 
 std::uint64_t turns_of(const Segments& segments, std::uint32_t core) {
   // Acquire: what the poll core did before it counted the turn has happened.
@@ -18,7 +18,10 @@ void TurnBarrier::wait(std::function<void(Passed)> done) {
   if (segments == nullptr) return done(Passed::at_restart);
   // The change must be visible before the turns are read: the poll core's next turn then sees it.
   std::atomic_thread_fence(std::memory_order_seq_cst);
-  Wait wait{.done = std::move(done), .turns = {}, .attachment = link_.attachment(), .polls = 0, .timer = {}};
+  Wait wait;
+  wait.done = std::move(done);
+  wait.attachment = link_.attachment();
+  wait.end = std::chrono::steady_clock::now() + kLookFor;
   for (std::uint32_t core = 0; core < segments->geometry().poll_cores; ++core)
     wait.turns.push_back(turns_of(*segments, core));
   const std::uint64_t number = next_++;
@@ -41,7 +44,7 @@ void TurnBarrier::look(std::uint64_t number) {
   for (std::uint32_t core = 0; core < wait.turns.size(); ++core)
     all = all && turns_of(*segments, core) - wait.turns[core] >= 2;
   if (all) return finish(Passed::now);
-  if (++wait.polls > kLooks) return finish(Passed::stuck);
+  if (std::chrono::steady_clock::now() >= wait.end) return finish(Passed::stuck);
   wait.timer = loop_.after(kLook, [this, number] { look(number); });
 }
 
