@@ -56,7 +56,7 @@ std::int32_t WorkerCore::receive(std::uint32_t pointer, std::uint32_t capacity) 
   Message& message = pool_[index];
   const std::uint32_t length = sizeof(pg_message) + message.body_length;
   if (capacity < length) return PG_ERROR_LENGTH;
-  std::byte* buffer = slot.instance->memory().translate(pointer, length);
+  std::byte* buffer = slot.instance->translate(pointer, length);
   if (buffer == nullptr) return PG_ERROR_POINTER;
 
   const abi::WorkerRequest& header = message.header;
@@ -100,7 +100,7 @@ std::int32_t WorkerCore::send(std::uint32_t pointer, std::uint32_t length) noexc
   InstanceSlot& slot = *current_;
   if (length < sizeof(pg_message) || length > PG_MESSAGE_MAX) return PG_ERROR_LENGTH;
   if (!slot.instance) return PG_ERROR_BUSY;  // within the start function: there is no memory to read from yet
-  const std::byte* message = slot.instance->memory().translate(pointer, length);
+  const std::byte* message = slot.instance->translate(pointer, length);
   if (message == nullptr) return PG_ERROR_POINTER;
   if (PG_LOAD(message, body_length) != length - sizeof(pg_message)) return PG_ERROR_LENGTH;
   if (!is_well_formed(message)) return PG_ERROR_MESSAGE;

@@ -85,7 +85,8 @@ void Instance::restart_limit(std::uint64_t ticks) noexcept {
 }
 
 GuestMemory Instance::memory() noexcept {
-  return {parts_->memory_base, wasmtime_memory_data_size(parts_->context, &parts_->memory)};
+  seen_ = {parts_->memory_base, wasmtime_memory_data_size(parts_->context, &parts_->memory)};
+  return seen_;
 }
 
 Stop Instance::take_stop() {

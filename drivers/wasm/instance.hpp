@@ -55,6 +55,12 @@ class Instance {
   /// From within a host function: the guest may run `ticks` from now.
   void restart_limit(std::uint64_t ticks) noexcept;
 
+  /// As GuestMemory::translate, at this moment. Memory only grows, so what was inside stays inside, and only a pointer
+  /// beyond the size that was last seen costs a question to Wasmtime.
+  [[nodiscard]] std::byte* translate(std::uint32_t pointer, std::uint32_t length) noexcept {
+    std::byte* const at = seen_.translate(pointer, length);
+    return at != nullptr ? at : memory().translate(pointer, length);
+  }
   [[nodiscard]] GuestMemory memory() noexcept;
   /// Of the call that returned false.
   [[nodiscard]] Stop take_stop();
@@ -63,6 +69,7 @@ class Instance {
   struct Parts;
   explicit Instance(std::unique_ptr<Parts> parts) noexcept;
   std::unique_ptr<Parts> parts_;
+  GuestMemory seen_;
 };
 
 }  // namespace pgrid::wasm

@@ -86,7 +86,10 @@ TEST_F(Wasm, MemoryGrowsToItsLimitOnly) {
       (br_if $full (i32.eq (memory.grow (i32.const 1)) (i32.const -1))) (br $more))))))");
   auto instance = start(module, 5 * kPageBytes);
   ASSERT_TRUE(instance);
+  EXPECT_EQ(instance->translate(kPageBytes, 1), nullptr);
   ASSERT_TRUE(instance->activate(100'000));
+  EXPECT_NE(instance->translate(kPageBytes, 4 * kPageBytes), nullptr);
+  EXPECT_EQ(instance->translate(kPageBytes, 4 * kPageBytes + 1), nullptr);
   EXPECT_EQ(instance->memory().size, 5 * kPageBytes);
 }
 
