@@ -129,11 +129,6 @@ class InFlightTable {
   }
   [[nodiscard]] std::uint32_t in_use() const noexcept { return in_use_; }
   [[nodiscard]] std::uint32_t size() const noexcept { return size_; }
-  void prefetch(std::uint32_t slot) const noexcept {
-    const InFlight* entry = &entries_[abi::send_once_entry(slot) & (size_ - 1)];
-    __builtin_prefetch(entry, 1);
-    __builtin_prefetch(reinterpret_cast<const std::byte*>(entry) + 64);
-  }
 
  private:
   static constexpr std::uint32_t kNone = ~0u;

@@ -17,7 +17,6 @@ template <typename Packet>
 class TxBacklog {
  public:
   [[nodiscard]] bool full() const noexcept { return count_ == kTxBacklog; }
-  [[nodiscard]] bool empty() const noexcept { return count_ == 0; }
 
   /// REQUIRES: not full.
   void push(Packet&& packet) noexcept { packets_[count_++] = std::move(packet); }
