@@ -39,8 +39,9 @@ TEST_F(RightsTest, keys_differ_and_are_shown_only_when_asked_for) {
   const Reply second = call("POST", "/v1/rights", R"({"process": "echo"})");
   EXPECT_NE(first.body["slot"], second.body["slot"]);
   EXPECT_FALSE(second.body.contains("uri"));
-  for (const auto& right : call("GET", "/v1/rights").body["rights"]) EXPECT_FALSE(right.contains("uri"));
-  for (const auto& right : call("GET", "/v1/processes/echo").body["rights"])
+  for (const ParsedJson list = call("GET", "/v1/rights").body["rights"]; const auto& right : list)
+    EXPECT_FALSE(right.contains("uri"));
+  for (const ParsedJson list = call("GET", "/v1/processes/echo").body["rights"]; const auto& right : list)
     EXPECT_FALSE(right.contains("uri"));
   EXPECT_NE(sodium_memcmp(dataplane_->right(first.body["slot"]).key,
                           dataplane_->right(second.body["slot"]).key, 16),
@@ -129,7 +130,8 @@ TEST_F(RightsTest, an_expired_right_is_shown_as_such_and_keeps_its_slot) {
   const Reply made = call("POST", "/v1/rights", R"({"process": "echo", "expires_in_s": 1})");
   ASSERT_EQ(made.status, 201);
   const auto state = [&] {
-    for (const auto& right : call("GET", "/v1/rights?process=echo").body["rights"])
+    for (const ParsedJson list = call("GET", "/v1/rights?process=echo").body["rights"];
+         const auto& right : list)
       if (right["slot"] == made.body["slot"]) return right["state"].get<std::string>();
     return std::string("gone");
   };
@@ -146,7 +148,7 @@ TEST_F(RightsTest, counts_are_summed_over_poll_cores_and_belong_to_one_generatio
     dataplane_->account(core, slot).kept = 10 + core;
   }
   const auto kept = [&] {
-    for (const auto& right : call("GET", "/v1/rights").body["rights"])
+    for (const ParsedJson list = call("GET", "/v1/rights").body["rights"]; const auto& right : list)
       if (right["slot"] == slot) return right["counts"]["kept"].get<int>();
     return -1;
   };
