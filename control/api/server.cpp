@@ -1,5 +1,6 @@
 #include "control/api/server.hpp"
 
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -26,9 +27,11 @@ using Protocol = asio::local::stream_protocol;
 namespace {
 
 using std::chrono::seconds;
-constexpr seconds kIdle{60};   // between two requests, and for the header of one
-constexpr seconds kBody{30};   // for a body: 64 MiB over a Unix socket take far less than a second
-constexpr seconds kWrite{30};  // for an answer to be taken
+constexpr seconds kIdle{60};           // between two requests, and for the header of one
+constexpr seconds kBody{30};           // for a body: 64 MiB over a Unix socket take far less than a second
+constexpr seconds kWrite{30};          // for an answer to be taken
+constexpr int kPredecessorMs = 2'000;  // for the socket of one that was killed to close (seen: some 10 ms)
+constexpr int kPredecessorStepMs = 10;
 constexpr std::uint32_t kHeaderMax = 8u << 10;  // bytes
 constexpr std::size_t kBufferMax = 128u << 10;  // bytes read ahead
 
@@ -54,6 +57,11 @@ Result<UniqueFd> listen_at(const std::filesystem::path& path) {
   struct stat status{};
   if (::lstat(path.c_str(), &status) == 0) {
     if (!S_ISSOCK(status.st_mode)) return listen_error(path, EEXIST);
+    // A control that was killed listens on for a moment: the kernel takes its io_uring apart after the
+    // process is gone.
+    for (int waited_ms = 0; waited_ms < kPredecessorMs && somebody_listens(address);
+         waited_ms += kPredecessorStepMs)
+      (void)::poll(nullptr, 0, kPredecessorStepMs);
     if (somebody_listens(address))
       return fail(Errc::busy, "listen at " + path.string(), "another pgrid-control listens there",
                   "stop it first, or choose another directory with --node DIR");
