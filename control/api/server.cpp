@@ -30,7 +30,7 @@ using std::chrono::seconds;
 constexpr seconds kIdle{60};           // between two requests, and for the header of one
 constexpr seconds kBody{30};           // for a body: 64 MiB over a Unix socket take far less than a second
 constexpr seconds kWrite{30};          // for an answer to be taken
-constexpr int kPredecessorMs = 2'000;  // for the socket of one that was killed to close (seen: some 10 ms)
+constexpr int kPredecessorMs = 2'000;  // for the socket of one that was killed to close
 constexpr int kPredecessorStepMs = 10;
 constexpr std::uint32_t kHeaderMax = 8u << 10;  // bytes
 constexpr std::size_t kBufferMax = 128u << 10;  // bytes read ahead
