@@ -20,7 +20,7 @@ MAY_INCLUDE = {
     "control": {"abi", "drivers", "control"},
     "docs": {"abi"},
     "tools": {"abi", "drivers", "dataplane", "control", "tools"},
-    "bench": {"abi", "drivers", "dataplane", "control", "tools", "bench"},
+    "bench": {"abi", "drivers", "dataplane", "control", "tools", "bench", "tests"},
     "tests": {"abi", "drivers", "dataplane", "control", "tools", "tests"},
 }
 
