@@ -31,6 +31,7 @@ struct PortIdentity {
   std::uint8_t nb_ipv6 = 0;
   std::uint16_t udp_port = 4646;  // host order
   bool trust_checksums = false;   // rx_checksum = "trust": what the NIC does not know counts as good
+  bool kernel_answers = false;    // the kernel keeps ARP, NDP and ping of this interface: we stay silent
 };
 
 enum class FrameKind : std::uint8_t {

@@ -64,9 +64,11 @@ inline constexpr std::uint32_t kMempoolCache = 256;  // per lcore
 inline constexpr std::uint32_t kCacheHeld = kMempoolCache + kMempoolCache / 2;
 
 /// Mbufs that receiving uses. An ARP, NDP or echo request becomes its own answer, so
-/// these also wait for sending.
-constexpr std::uint32_t rx_mbufs(std::uint32_t ports, std::uint32_t poll_cores) {
-  std::uint32_t sum = 0;
+/// these also wait for sending. `held_by_drivers`: what some kinds of port keep for themselves
+/// (dpdk::mbufs_held_by_driver: fill and completion rings of af_xdp, the file of an infinite pcap).
+constexpr std::uint32_t rx_mbufs(std::uint32_t ports, std::uint32_t poll_cores,
+                                 std::uint32_t held_by_drivers = 0) {
+  std::uint32_t sum = held_by_drivers;
   sum += ports * poll_cores * kRxDescriptors;                 // the driver's rings are always full
   sum += ports * poll_cores * abi::kBurst;                    // in a poll core's hands
   sum += ports * poll_cores * (kTxDescriptors + kTxBacklog);  // answers made in place, not sent yet

@@ -137,20 +137,28 @@ Result<void> serve(const config::NodeConfig& config, Clock::time_point started) 
     return fail(Errc::invalid_argument, "node.toml", "counts out of range",
                 "1 to 8 poll cores, 1 to 32 workers, 1 to 8 ports, powers of two under [limits]");
 
-  const dpdk::MbufPoolOptions rx_options{
-      .name = "pgrid-rx", .count = rx_mbufs(nb_ports, nb_cores), .cache = kMempoolCache};
+  dpdk::EalOptions eal_options;
+  std::uint32_t held_by_drivers = 0;  // mbufs
+  bool one_piece = false;
+  for (const config::Port& port : config.ports) {
+    const auto spec = dpdk::parse_device(port.device);
+    if (!spec) return std::unexpected(spec.error());
+    const auto held = dpdk::mbufs_held_by_driver(*spec, static_cast<std::uint16_t>(nb_cores));
+    if (!held) return std::unexpected(held.error());
+    held_by_drivers += *held;
+    one_piece |= spec->kind == dpdk::DeviceKind::af_xdp;
+    if (spec->kind == dpdk::DeviceKind::pci) eal_options.pci.push_back(spec->name);
+  }
+  const dpdk::MbufPoolOptions rx_options{.name = "pgrid-rx",
+                                         .count = rx_mbufs(nb_ports, nb_cores, held_by_drivers),
+                                         .cache = kMempoolCache,
+                                         .one_piece = one_piece};
   const dpdk::MbufPoolOptions answer_options{
       .name = "pgrid-answers", .count = answer_mbufs(nb_ports, nb_cores), .cache = kMempoolCache};
-  dpdk::EalOptions eal_options;
   eal_options.file_prefix = config.name;
   eal_options.huge_pages = config.huge_pages;
   eal_options.memory_mib = eal_memory_mib(rx_options, answer_options, nb_ports);
   eal_options.poll_cpus = {config.poll_cores.begin(), config.poll_cores.end()};
-  for (const config::Port& port : config.ports) {
-    const auto spec = dpdk::parse_device(port.device);
-    if (!spec) return std::unexpected(spec.error());
-    if (spec->kind == dpdk::DeviceKind::pci) eal_options.pci.push_back(spec->name);
-  }
   auto eal = dpdk::Eal::init(eal_options);
   if (!eal) return std::unexpected(eal.error());
   auto rx_pool = dpdk::MbufPool::create(rx_options);

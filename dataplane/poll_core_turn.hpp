@@ -159,7 +159,8 @@ std::uint32_t PollCore<Io>::serve_control() noexcept {
 template <PacketIo Io>
 void PollCore<Io>::answer_locally(Packet& packet, const ParsedFrame& parsed, std::uint16_t port) noexcept {
   const std::span<std::byte> room(packet.data(), std::size_t{packet.data_length()} + packet.tailroom());
-  const std::size_t length = answer_in_place(room, parsed, io_.identity(port));
+  const PortIdentity& identity = io_.identity(port);
+  const std::size_t length = identity.kernel_answers ? 0 : answer_in_place(room, parsed, identity);
   if (length == 0 || !packet.resize(static_cast<std::uint16_t>(length)))
     return count(abi::Counter::icmp_ignored);
   packet.clear_offload_flags();

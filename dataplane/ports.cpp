@@ -49,10 +49,12 @@ Result<std::vector<ServedPort>> open_ports(const config::NodeConfig& config, con
     options.queues = static_cast<std::uint16_t>(config.poll_cores.size());
     options.rx_descriptors = kRxDescriptors;
     options.tx_descriptors = kTxDescriptors;
+    options.udp_port = wanted.udp_port;
     auto port = dpdk::EthPort::create(*spec, options, rx_pool);
     if (!port) return std::unexpected(port.error());
     auto identity = identity_of(wanted, port->mac());
     if (!identity) return std::unexpected(identity.error());
+    identity->kernel_answers = spec->kind == dpdk::DeviceKind::af_xdp;
     if (const auto started = port->start(); !started) return std::unexpected(started.error());
     if (spec->kind == dpdk::DeviceKind::tap)
       if (const auto set = dpdk::set_host_addresses(spec->interface, host_addresses_of(wanted)); !set)

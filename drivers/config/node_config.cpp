@@ -23,10 +23,14 @@ bool is_name(const std::string& text, std::size_t length_max) {
          });
 }
 
-/// The interface that a device names ("tap:pg0" -> "pg0"), or nothing.
+constexpr const char* kDeviceKinds =
+    "write tap:NAME, af_xdp:INTERFACE, memif:OPTIONS, pcap:OPTIONS, null:, a PCI address or DPDK devargs";
+
+/// The interface that a device names ("tap:pg0" -> "pg0", "af_xdp:eth0,start_queue=1" -> "eth0"), or nothing.
 std::optional<std::string> interface_of(const std::string& device, std::string_view kind) {
   if (!device.starts_with(kind)) return std::nullopt;
-  return device.substr(kind.size());
+  const std::string rest = device.substr(kind.size());
+  return kind == "af_xdp:" ? rest.substr(0, rest.find(',')) : rest;
 }
 
 bool is_unicast(const Address& a) {
@@ -60,8 +64,7 @@ std::vector<Address> read_addresses(const Section& section, std::string_view key
 void check_device(const Section& section, const At<std::string>& device) {
   const auto& [text, line] = device;
   if (text.empty() || std::any_of(text.begin(), text.end(), [](unsigned char c) { return c <= ' ' || c == 127; }))
-    return section.wrong(line, "device", "must be the name of a device without spaces",
-                         "write tap:NAME, af_xdp:INTERFACE, null:, a PCI address or DPDK devargs");
+    return section.wrong(line, "device", "must be the name of a device without spaces", kDeviceKinds);
   for (const std::string_view kind : {"tap:", "af_xdp:"}) {
     const auto name = interface_of(text, kind);
     if (!name) continue;
@@ -83,8 +86,7 @@ Port read_port(Diagnosis& diagnosis, const toml::table& table) {
     port.device = device->value;
     port.line = device->line;
   } else {
-    section.wrong(port.line, "device", "is missing",
-                  "write tap:NAME, af_xdp:INTERFACE, null:, a PCI address or DPDK devargs");
+    section.wrong(port.line, "device", "is missing", kDeviceKinds);
   }
   port.addresses = read_addresses(section, "addresses");
   const bool silent = port.device.starts_with("null:") || port.device.starts_with("net_null");

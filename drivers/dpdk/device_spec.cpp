@@ -3,13 +3,16 @@
 #include <algorithm>
 #include <cctype>
 
+#include "drivers/dpdk/device_options.hpp"
+
 namespace pgrid::dpdk {
 namespace {
 
 constexpr std::size_t kInterfaceNameMax = 15;  // IFNAMSIZ without its terminating zero
 constexpr std::size_t kVdevNameMax = 63;       // RTE_DEV_NAME_MAX_LEN, likewise
 constexpr const char* kKinds =
-    "use tap:NAME, null:, a PCI address such as 0000:65:00.0, or DPDK devargs that begin with net_";
+    "use tap:NAME, af_xdp:INTERFACE, memif:OPTIONS, pcap:OPTIONS, null:, a PCI address such as 0000:65:00.0, "
+    "or DPDK devargs that begin with net_";
 
 bool is_hex(std::string_view text) {
   return !text.empty() &&
@@ -33,6 +36,67 @@ std::pair<std::string_view, std::string_view> split_arguments(std::string_view t
   return {text.substr(0, comma), text.substr(comma + 1)};
 }
 
+Result<void> read_interface(DeviceSpec& spec, std::string_view name) {
+  spec.interface = name;
+  auto ok = check_interface_name(name);
+  if (!ok) ok.error().operation = "device \"" + spec.text + "\": " + ok.error().operation;
+  return ok;
+}
+
+Result<DeviceSpec> tap(DeviceSpec spec, std::string_view rest) {
+  spec.kind = DeviceKind::tap;
+  if (auto ok = read_interface(spec, rest); !ok) return std::unexpected(ok.error());
+  return spec;
+}
+
+Result<DeviceSpec> null(DeviceSpec spec, std::string_view rest) {
+  spec.kind = DeviceKind::null;
+  if (!rest.empty())
+    return fail(Errc::invalid_argument, "device \"" + spec.text + "\"", "a null port takes no name",
+                "write null:");
+  return spec;
+}
+
+Result<DeviceSpec> af_xdp(DeviceSpec spec, std::string_view rest) {
+  spec.kind = DeviceKind::af_xdp;
+  const auto [interface, text] = split_arguments(rest);
+  if (auto ok = read_interface(spec, interface); !ok) return std::unexpected(ok.error());
+  DeviceOptions options(spec.text, text, "af_xdp:INTERFACE, or af_xdp:INTERFACE,start_queue=N");
+  if (const auto queue = options.number("start_queue", 4095)) {
+    spec.start_queue = *queue;
+    spec.start_queue_chosen = true;
+  }
+  if (auto ok = options.finish(); !ok) return std::unexpected(ok.error());
+  return spec;
+}
+
+Result<DeviceSpec> memif(DeviceSpec spec, std::string_view rest) {
+  constexpr std::size_t kPathMax = 107;  // sun_path without its terminating zero
+  spec.kind = DeviceKind::memif;
+  DeviceOptions options(spec.text, rest,
+                        "memif:socket=/PATH,role=server,id=N, or role=client on the other side");
+  spec.socket = options.required("socket");
+  if (!spec.socket.empty() && (spec.socket.front() != '/' || spec.socket.size() > kPathMax))
+    options.refuse("socket must be a path that begins with / and has at most 107 characters");
+  const std::string role = options.required("role");
+  if (!role.empty() && role != "server" && role != "client") options.refuse("role must be server or client");
+  spec.is_server = role == "server";
+  spec.id = options.number("id", UINT32_MAX).value_or(0);
+  if (auto ok = options.finish(); !ok) return std::unexpected(ok.error());
+  return spec;
+}
+
+Result<DeviceSpec> pcap(DeviceSpec spec, std::string_view rest) {
+  spec.kind = DeviceKind::pcap;
+  DeviceOptions options(spec.text, rest, "pcap:rx=IN.pcap,tx=OUT.pcap, or pcap:rx=IN.pcap,infinite");
+  spec.rx_file = options.required("rx");
+  spec.tx_file = options.text("tx");
+  spec.infinite = options.flag("infinite");
+  if (!spec.rx_file.empty() && spec.rx_file == spec.tx_file) options.refuse("rx and tx are the same file");
+  if (auto ok = options.finish(); !ok) return std::unexpected(ok.error());
+  return spec;
+}
+
 }  // namespace
 
 Result<void> check_interface_name(std::string_view name) {
@@ -52,24 +116,15 @@ Result<void> check_interface_name(std::string_view name) {
 }
 
 Result<DeviceSpec> parse_device(std::string_view text) {
-  const std::string operation = "device \"" + std::string(text) + "\"";
   DeviceSpec spec;
   spec.text = text;
-  if (text.starts_with("tap:")) {
-    spec.kind = DeviceKind::tap;
-    spec.interface = text.substr(4);
-    if (auto ok = check_interface_name(spec.interface); !ok) {
-      ok.error().operation = operation + ": " + ok.error().operation;
-      return std::unexpected(ok.error());
-    }
-    return spec;
-  }
-  if (text.starts_with("null:")) {
-    if (text.size() > 5)
-      return fail(Errc::invalid_argument, operation, "a null port takes no name", "write null:");
-    spec.kind = DeviceKind::null;
-    return spec;
-  }
+  if (text.starts_with("tap:")) return tap(std::move(spec), text.substr(4));
+  if (text.starts_with("null:")) return null(std::move(spec), text.substr(5));
+  if (text.starts_with("af_xdp:")) return af_xdp(std::move(spec), text.substr(7));
+  if (text.starts_with("memif:")) return memif(std::move(spec), text.substr(6));
+  if (text.starts_with("pcap:")) return pcap(std::move(spec), text.substr(5));
+
+  const std::string operation = "device \"" + spec.text + "\"";
   const auto [name, arguments] = split_arguments(text);
   spec.arguments = arguments;
   if (name.starts_with("net_")) {

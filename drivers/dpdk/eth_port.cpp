@@ -7,14 +7,14 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstring>
-#include <filesystem>
 #include <optional>
 #include <utility>
 
+#include "drivers/dpdk/device_open.hpp"
 #include "drivers/dpdk/eal_log.hpp"
+#include "drivers/dpdk/pcap_file.hpp"
 #include "drivers/dpdk/port_mac.hpp"
 #include "drivers/dpdk/rt_signals.hpp"
-#include "drivers/dpdk/tap_host.hpp"
 
 namespace pgrid::dpdk {
 namespace {
@@ -53,68 +53,6 @@ std::unexpected<Error> call_failed(const char* call, const DeviceSpec& spec, int
               describe(log, error_number), std::move(remedy));
 }
 
-std::string unused_name(const std::string& stem) {
-  std::uint16_t taken = 0;
-  for (unsigned i = 0;; ++i) {
-    std::string name = stem + std::to_string(i);
-    if (rte_eth_dev_get_port_by_name(name.c_str(), &taken) != 0) return name;
-  }
-}
-
-struct Device {
-  std::string name;       // DPDK's
-  std::string arguments;  // may be empty
-};
-
-Device device_for(const DeviceSpec& spec, const std::string& node_name) {
-  switch (spec.kind) {
-    case DeviceKind::tap:
-      return {"net_tap_" + spec.interface,
-              "iface=" + spec.interface + ",mac=" + to_string(tap_host_mac(node_name, spec.interface))};
-    case DeviceKind::null:
-      return {unused_name("net_null_"), "no-rx=1"};
-    case DeviceKind::pci:
-    case DeviceKind::vdev:
-      break;
-  }
-  return {spec.name, spec.arguments};
-}
-
-/// What a person can see without DPDK, said before DPDK says it less clearly.
-Result<void> check_before_probe(const DeviceSpec& spec) {
-  if (spec.kind == DeviceKind::tap) {
-    if (auto free = check_interface_free(spec.interface); !free) return free;
-    std::error_code error;
-    if (!std::filesystem::exists("/dev/net/tun", error))
-      return fail(Errc::not_found, "open port " + spec.text, "/dev/net/tun is missing", "modprobe tun");
-  }
-  if (spec.kind == DeviceKind::pci) {
-    const std::filesystem::path device = std::filesystem::path("/sys/bus/pci/devices") / spec.name;
-    std::error_code error;
-    if (!std::filesystem::exists(device, error))
-      return fail(Errc::not_found, "open port " + spec.text, "there is no PCI device at this address",
-                  "dpdk-devbind.py --status lists them");
-    if (!std::filesystem::exists(device / "driver", error))
-      return fail(Errc::unavailable, "open port " + spec.text, "no kernel driver holds it for DPDK",
-                  "dpdk-devbind.py --bind vfio-pci " + spec.name);
-  }
-  return {};
-}
-
-std::string remedy_for_probe(const DeviceSpec& spec) {
-  switch (spec.kind) {
-    case DeviceKind::tap:
-      return "run as root, or give the program CAP_NET_ADMIN";
-    case DeviceKind::pci:
-      return "dpdk-devbind.py --bind vfio-pci " + spec.name + ", and check that DPDK has a driver for it";
-    case DeviceKind::vdev:
-      return "check the name and the arguments against DPDK's guide of that driver";
-    case DeviceKind::null:
-      break;
-  }
-  return {};
-}
-
 }  // namespace
 
 std::string to_string(const MacAddress& mac) {
@@ -126,11 +64,19 @@ std::string to_string(const MacAddress& mac) {
 
 Result<EthPort> EthPort::create(const DeviceSpec& spec, const EthPortOptions& options,
                                 const MbufPool& rx_pool) {
-  if (auto ok = check_before_probe(spec); !ok) return std::unexpected(ok.error());
+  if (auto ok = check_before_probe(spec, options.queues); !ok) return std::unexpected(ok.error());
   std::optional<RtSignalsIgnored> no_signals;
   if (spec.kind == DeviceKind::tap) no_signals.emplace();
+  std::optional<bpf::ProgramFile> program;  // read by the driver while it sets up its first queue
+  if (spec.kind == DeviceKind::af_xdp) {
+    if (!rx_pool.is_one_piece())
+      return fail(Errc::internal, "open port " + spec.text, "the receive pool is not in one piece");
+    auto made = bpf::ProgramFile::create();
+    if (!made) return std::unexpected(made.error());
+    program.emplace(std::move(*made));
+  }
 
-  const Device device = device_for(spec, options.node_name);
+  const Device device = device_for(spec, options.node_name, options.queues, program ? program->path() : "");
   std::uint16_t port_id = 0;
   if (rte_eth_dev_get_port_by_name(device.name.c_str(), &port_id) == 0)
     return fail(Errc::already_exists, "open port " + spec.text,
@@ -146,6 +92,11 @@ Result<EthPort> EthPort::create(const DeviceSpec& spec, const EthPortOptions& op
   port.port_id_ = port_id;
   port.spec_ = spec;
   if (auto ok = port.configure(options, rx_pool); !ok) return std::unexpected(ok.error());
+  if (spec.kind == DeviceKind::af_xdp) {
+    auto steering = bpf::XdpSteering::take_over(spec.interface, options.udp_port);
+    if (!steering) return std::unexpected(steering.error());
+    port.steering_.emplace(std::move(*steering));
+  }
   return port;
 }
 
@@ -271,6 +222,7 @@ EthPort& EthPort::operator=(EthPort&& other) noexcept {
   std::swap(driver_, other.driver_);
   std::swap(mac_, other.mac_);
   std::swap(offloads_, other.offloads_);
+  std::swap(steering_, other.steering_);
   return *this;
 }
 
@@ -281,6 +233,26 @@ EthPort::~EthPort() {
   const bool known = rte_eth_dev_info_get(port_id_, &info) == 0;
   (void)rte_eth_dev_close(port_id_);
   if (known && info.device != nullptr) (void)rte_dev_remove(info.device);
+}
+
+Result<std::uint32_t> mbufs_held_by_driver(const DeviceSpec& spec, std::uint16_t queues) {
+  switch (spec.kind) {
+    case DeviceKind::af_xdp: {
+      // Of net_af_xdp: 2,048 in the fill ring, where the pool's sum has 1,024 descriptors; and sent frames
+      // stay in the kernel's completion ring of 2,048 until the next call.
+      constexpr std::uint32_t kFillRing = 2048;
+      constexpr std::uint32_t kCompletionRing = 2048;
+      return std::uint32_t{queues} * (kFillRing + kCompletionRing);
+    }
+    case DeviceKind::pcap: {
+      if (!spec.infinite) return 0;
+      const auto file = read_infinite_pcap_file(spec.rx_file);
+      if (!file) return std::unexpected(file.error());
+      return std::uint32_t{queues} * file->frames;
+    }
+    default:
+      return 0;
+  }
 }
 
 }  // namespace pgrid::dpdk

@@ -2,9 +2,11 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "drivers/base/result.hpp"
+#include "drivers/bpf/steering.hpp"
 #include "drivers/dpdk/device_spec.hpp"
 #include "drivers/dpdk/mbuf_pool.hpp"
 #include "drivers/dpdk/port_mac.hpp"
@@ -21,7 +23,8 @@ struct EthPortOptions {
   std::uint16_t queues = 1;         // receive queues, and as many transmit queues: one of each per poll core
   std::uint16_t rx_descriptors = 1024;  // per queue; adjusted to what the driver takes
   std::uint16_t tx_descriptors = 1024;
-  std::uint16_t mtu = 1500;  // bytes of IP packet
+  std::uint16_t mtu = 1500;       // bytes of IP packet
+  std::uint16_t udp_port = 4646;  // host order: what an af_xdp port takes from its interface
 };
 
 /// What the driver does for us; everything else is done in software.
@@ -100,6 +103,11 @@ class EthPort {
   std::string driver_;
   MacAddress mac_{};
   Offloads offloads_;
+  std::optional<bpf::XdpSteering> steering_;  // af_xdp, once configured; let go after the device is closed
 };
+
+/// mbufs of the receive pool that the driver of such a port holds on to, over all queues and beyond its
+/// descriptors: part of the pool's sum. Reads the file of an infinite pcap port.
+[[nodiscard]] Result<std::uint32_t> mbufs_held_by_driver(const DeviceSpec& spec, std::uint16_t queues);
 
 }  // namespace pgrid::dpdk

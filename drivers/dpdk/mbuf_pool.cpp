@@ -20,9 +20,11 @@ std::uint32_t buffer_size(const MbufPoolOptions& options) {
 
 /// rte_pktmbuf_pool_create, except that buffers may cross pages. Without huge pages DPDK would otherwise put
 /// one mbuf of 2.4 KiB into each page of 4 KiB. Buffers need not be contiguous in bus addresses: that memory
-/// is never given to a device by physical address (EAL runs with IOVA as VA then).
+/// is never given to a device by physical address (EAL runs with IOVA as VA then). With huge pages only where
+/// one piece is asked for: DPDK leaves a gap at the end of each page otherwise.
 rte_mempool* create_pool(const MbufPoolOptions& options) {
-  const unsigned flags = rte_eal_has_hugepages() ? 0 : RTE_MEMPOOL_F_NO_IOVA_CONTIG;
+  const bool across_pages = options.one_piece || rte_eal_has_hugepages() == 0;
+  const unsigned flags = across_pages ? RTE_MEMPOOL_F_NO_IOVA_CONTIG : 0;
   rte_mempool* const pool =
       rte_mempool_create_empty(options.name.c_str(), options.count, sizeof(rte_mbuf) + buffer_size(options),
                                options.cache, sizeof(rte_pktmbuf_pool_private), SOCKET_ID_ANY, flags);
@@ -53,7 +55,14 @@ Result<MbufPool> MbufPool::create(const MbufPoolOptions& options) {
                 "data room above " + std::to_string(UINT16_MAX - RTE_PKTMBUF_HEADROOM));
   const EalLogScope log;
   rte_mempool* const pool = create_pool(options);
-  if (pool != nullptr) return MbufPool(pool);
+  if (pool != nullptr) {
+    MbufPool made(pool);
+    if (options.one_piece && !made.is_one_piece())
+      return fail(Errc::out_of_resources, operation,
+                  "DPDK's memory is in pieces, and an af_xdp port needs one",
+                  "free huge pages, or set huge_pages = false in node.toml");
+    return made;
+  }
   switch (rte_errno) {
     case ENOMEM:
     case ENOBUFS:

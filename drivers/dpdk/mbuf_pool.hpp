@@ -18,6 +18,9 @@ struct MbufPoolOptions {
   std::uint32_t count = 0;         // mbufs; 2^n - 1 wastes no memory
   std::uint16_t cache = 256;       // mbufs that each lcore may keep for itself; at most 512 and count / 1.5
   std::uint16_t data_room = 2048;  // bytes of packet that one mbuf holds; the headroom of 128 comes on top
+  // All buffers in one piece of memory without gaps, as net_af_xdp needs it: it gives the kernel the whole
+  // pool and counts on this, without looking.
+  bool one_piece = false;
 };
 
 /// Owner of a mempool of mbufs. Made by the main lcore; `alloc` on any EAL lcore. Outlives every packet taken
@@ -31,6 +34,11 @@ class MbufPool {
   /// `count` fresh mbufs, or none at all.
   [[nodiscard]] bool alloc_bulk(rte_mbuf** mbufs, std::uint16_t count) const noexcept {
     return rte_pktmbuf_alloc_bulk(pool_.get(), mbufs, count) == 0;
+  }
+
+  /// Whether all buffers lie in one piece of memory without gaps.
+  [[nodiscard]] bool is_one_piece() const noexcept {
+    return pool_->nb_mem_chunks == 1 && (pool_->flags & RTE_MEMPOOL_F_NO_IOVA_CONTIG) != 0;
   }
 
   /// Buffers in the pool.
