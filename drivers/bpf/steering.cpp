@@ -28,6 +28,7 @@ struct Attached {
 
 /// The program that the interface runs now, in whatever mode.
 Result<Attached> attached_to(const std::string& interface, unsigned index) {
+  libbpf_set_print(nullptr);  // it writes to stderr on its own; our errors say the same in one sentence
   const std::string operation = "look at the XDP program of " + interface;
   Attached found;
   if (const int failed = bpf_xdp_query_id(static_cast<int>(index), 0, &found.id); failed != 0)

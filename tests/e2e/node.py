@@ -67,10 +67,10 @@ class Node:
         self.quiet = None
         cpus = sorted(os.sched_getaffinity(0))
         poll_cpu, worker_cpu = cpus[0], cpus[min(1, len(cpus) - 1)]
+        host = f'host_addresses = ["{host_v4}/24", "{host_v6}/64"]\n' if device.startswith("tap:") else ""
         self.config.write_text(
             f'[node]\nname = "{name}-{os.getpid()}"\nidle = "{idle}"\n\n'
-            f'[[port]]\ndevice = "{device}"\naddresses = ["{v4}/24", "{v6}/64"]\n'
-            f'host_addresses = ["{host_v4}/24", "{host_v6}/64"]\nplaintext = true\n\n'
+            f'[[port]]\ndevice = "{device}"\naddresses = ["{v4}/24", "{v6}/64"]\n{host}plaintext = true\n\n'
             f'[cores]\npoll = [{poll_cpu}]\nworkers = [{worker_cpu}]\nshared = {str(len(cpus) < 2).lower()}\n\n'
             f'[limits]\n{limits}\n{extra}\n')
         undo.later(self._clean_up)
