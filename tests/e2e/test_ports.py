@@ -156,6 +156,49 @@ class AfXdp(case.Case):
         self.assertServes(key)
 
 
+class Memif(case.Case):
+    def bridge(self, path):
+        """testpmd between the memif and a TAP interface, so that kernel sockets reach the node."""
+        words = ["dpdk-testpmd", "--no-huge", "-m", "128", "--no-pci", "--no-shconf", "--no-telemetry", "--lcores=0,1@0",
+                 f"--file-prefix=bridge-{os.getpid()}", f"--vdev=net_memif0,role=client,id=0,socket={path},socket-abstract=no",
+                 "--vdev=net_tap0,iface=pgt0", "--", "--forward-mode=io", "--auto-start", "--total-num-mbufs=8192",
+                 "--stats-period=1"]
+        log = open(os.path.dirname(path) + "/bridge.log", "wb")
+        process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=die_with_parent)
+
+        def end():
+            process.kill()
+            process.wait()
+            subprocess.run(["rm", "-rf", "--", f"/var/run/dpdk/bridge-{os.getpid()}"], check=False)
+        self.undo.later(end)
+        poll(lambda: socket.if_nametoindex("pgt0"), 10, "the bridge's interface")
+        run("ip", "addr", "add", f"{PEER_V4}/24", "dev", "pgt0")
+        run("ip", "addr", "add", f"{PEER_V6}/64", "dev", "pgt0", "nodad")
+        run("ip", "link", "set", "pgt0", "up")
+        return end
+
+    def test_serves_one_client_after_the_other(self):
+        """the node serves over a memif, IPv4 and IPv6, answers ping itself, and takes the next client when one is killed"""
+        node = self.make_node(device="memif:socket=SOCKET,role=server,id=0")
+        path = f"{node.directory}/memif.sock"
+        node.config.write_text(node.config.read_text().replace("SOCKET", path))
+        node.start()
+        node.deploy(EXAMPLES / "echo.wasm", "echo")
+        key = node.create_right("echo")["uri"].rsplit("/", 1)[1]
+        for life in (1, 2):
+            end = self.bridge(path)
+            poll(lambda: "1 received" in run("ping", "-n", "-c", "1", "-W", "1", NODE_V4, check=False).stdout, 10, "ping")
+            for host in (NODE_V4, f"[{NODE_V6}]"):
+                report = case.Load(self.undo, f"grid://{host}:4646/{key}", count=200, outstanding=4, verify_echo=True).report(30)
+                self.assertEqual((report["sent"], report["answered"], report["lost"]), (200, 200, 0), host)
+            self.assertEqual(node.counter("answered"), 400 * life)
+            end()
+        self.assertGreaterEqual(node.counter("echo_answered"), 2)
+        node.stop()
+        self.nodes.remove(node)
+        self.assertFalse(os.path.exists(path), "the socket outlived the node")
+
+
 def frame(payload):
     """An Ethernet frame with a UDP datagram to the node on a pcap port."""
     def checksum(data):
