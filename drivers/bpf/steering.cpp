@@ -59,6 +59,14 @@ UniqueFd map_of(const Attached& attached, std::string_view name) {
   return {};
 }
 
+/// Takes this program off the interface, and no other. 0, or a positive errno: EBUSY when a link holds it.
+int detach(int index, const Attached& attached) {
+  bpf_xdp_attach_opts expected{};
+  expected.sz = sizeof expected;
+  expected.old_prog_fd = attached.program.get();
+  return -bpf_xdp_detach(index, XDP_FLAGS_REPLACE, &expected);
+}
+
 }  // namespace
 
 Result<void> clear_interface(const std::string& interface) {
@@ -73,9 +81,8 @@ Result<void> clear_interface(const std::string& interface) {
                 "it has another XDP program, \"" + std::string(attached->info.name) + "\" (id " +
                     std::to_string(attached->id) + ")",
                 "stop what uses it, or: ip link set dev " + interface + " xdp off");
-  // Only this program, and not where a link holds it: a link's process is alive.
-  LIBBPF_OPTS(bpf_xdp_attach_opts, expected, .old_prog_fd = attached->program.get());
-  const int failed = -bpf_xdp_detach(static_cast<int>(index), XDP_FLAGS_REPLACE, &expected);
+  // Where a link holds it, its process is alive.
+  const int failed = detach(static_cast<int>(index), *attached);
   if (failed == EBUSY)
     return fail(Errc::busy, operation, "another node serves this interface", "stop it first");
   if (failed != 0) return fail_errno(operation + ": take the old one away", failed, "run as root");
@@ -105,9 +112,7 @@ Result<XdpSteering> XdpSteering::take_over(const std::string& interface, std::ui
     return fail_errno(operation + ": tell it the UDP port", port_map ? errno : ENOENT);
 
   // A link cannot replace a program, so there is a moment without: nobody is served yet.
-  LIBBPF_OPTS(bpf_xdp_attach_opts, expected, .old_prog_fd = attached->program.get());
-  if (const int failed = -bpf_xdp_detach(index, XDP_FLAGS_REPLACE, &expected); failed != 0)
-    return fail_errno(operation, failed);
+  if (const int failed = detach(index, *attached); failed != 0) return fail_errno(operation, failed);
   UniqueFd link(bpf_link_create(attached->program.get(), index, BPF_XDP, nullptr));
   if (!link)
     return errno == EBUSY ? fail(Errc::busy, operation, "another program has taken its place")

@@ -29,7 +29,7 @@ FOREIGN = [
     (r"rte_\w+\.h", ("drivers/dpdk/",)),
     (r"(wasmtime|wasm)(\.hh?|/.*)", ("drivers/wasm/",)),
     (r"liburing(\.h|/.*)", ("drivers/uring/",)),
-    (r"(bpf|xdp)/.*", ("drivers/bpf/",)),
+    (r"(bpf|xdp)/.*", ("drivers/bpf/", "tests/drivers/bpf/")),
     (r"boost/.*", ("control/", "tests/control/", "tools/")),
     (r"sqlite3\.h", ("control/",)),
     (r"spdlog/.*", ("control/",)),
