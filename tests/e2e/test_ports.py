@@ -39,14 +39,18 @@ class AfXdp(case.Case):
         super().setUp()
         run("ip", "netns", "add", "peer")
         self.undo.later(run, "ip", "netns", "del", "peer")
-        run("ip", "link", "add", "pgx0", "type", "veth", "peer", "name", "pgx1", "netns", "peer")
-        self.undo.later(lambda: run("ip", "link", "del", "pgx0", check=False))
-        for at, name, v4, v6 in (([], "pgx0", NODE_V4, NODE_V6), (["-n", "peer"], "pgx1", PEER_V4, PEER_V6)):
-            run("ip", *at, "addr", "add", f"{v4}/24", "dev", name)
-            run("ip", *at, "addr", "add", f"{v6}/64", "dev", name, "nodad")
-            run("ip", *at, "link", "set", name, "up")
+        self.veth("pgx", NODE_V4, PEER_V4, NODE_V6, PEER_V6)
+
+    def veth(self, name, node_v4, peer_v4, node_v6, peer_v6):
+        """An interface NAME0 with the node's addresses; its other end is NAME1, in the namespace `peer`."""
+        run("ip", "link", "add", f"{name}0", "type", "veth", "peer", "name", f"{name}1", "netns", "peer")
+        self.undo.later(lambda: run("ip", "link", "del", f"{name}0", check=False))
+        for at, end, v4, v6 in (([], f"{name}0", node_v4, node_v6), (["-n", "peer"], f"{name}1", peer_v4, peer_v6)):
+            run("ip", *at, "addr", "add", f"{v4}/24", "dev", end)
+            run("ip", *at, "addr", "add", f"{v6}/64", "dev", end, "nodad")
+            run("ip", *at, "link", "set", end, "up")
         # Datagrams that are sent over veth carry unfinished checksums otherwise: there is no wire to finish them for.
-        run("ip", "netns", "exec", "peer", "ethtool", "-K", "pgx1", "tx", "off")
+        run("ip", "netns", "exec", "peer", "ethtool", "-K", f"{name}1", "tx", "off")
 
     def load(self, uri, count=200):
         done = run("ip", "netns", "exec", "peer", LOAD, "--json", "--count", count, "--outstanding", 4, "--verify-echo", uri,
@@ -93,6 +97,21 @@ class AfXdp(case.Case):
         node.stop()
         self.nodes.remove(node)
         self.assertIsNone(program(), "stopped, and the program is still there")
+
+    def test_several_ports(self):
+        """two af_xdp ports and a tap in one node: each answers its own senders"""
+        self.veth("pgy", "203.0.113.1", "203.0.113.2", "2001:db8:3::1", "2001:db8:3::2")
+        node = self.node(device="af_xdp:pgx0", v4=NODE_V4, v6=NODE_V6, extra=(
+            '[[port]]\ndevice = "af_xdp:pgy0"\naddresses = ["203.0.113.1/24"]\nplaintext = true\n'
+            '[[port]]\ndevice = "tap:pg0"\naddresses = ["198.51.100.1/24"]\nhost_addresses = ["198.51.100.2/24"]\n'
+            "plaintext = true\n"))
+        node.quiet += 2 * COMPLETION_RING
+        node.deploy(EXAMPLES / "echo.wasm", "echo")
+        key = node.create_right("echo")["uri"].rsplit("/", 1)[1]
+        for report in (self.load(f"grid://{NODE_V4}:4646/{key}"), self.load(f"grid://203.0.113.1:4646/{key}"),
+                       case.Load(self.undo, f"grid://198.51.100.1:4646/{key}", count=200, outstanding=4).report(30)):
+            self.assertEqual((report["sent"], report["answered"], report["lost"]), (200, 200, 0))
+        self.assertEqual(node.counter("answered"), 600)
 
     def test_killed(self):
         """after SIGKILL of the data plane the program is gone; the next one has it again, and serves"""
