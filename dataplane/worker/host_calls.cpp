@@ -53,13 +53,13 @@ std::int32_t WorkerCore::receive(std::uint32_t pointer, std::uint32_t capacity) 
   InstanceSlot& slot = *current_;
   if (slot.offered == 0) return 0;
   const std::uint32_t index = slot.mailbox.front();
-  Message& message = pool_[index];
+  const Message& message = pool_[index];
   const std::uint32_t length = sizeof(pg_message) + message.body_length;
   if (capacity < length) return PG_ERROR_LENGTH;
   std::byte* buffer = slot.instance->translate(pointer, length);
   if (buffer == nullptr) return PG_ERROR_POINTER;
 
-  const abi::WorkerRequest& header = message.header;
+  const auto& header = *reinterpret_cast<const abi::WorkerRequest*>(message.record);  // a ring's: each field read once
   PG_STORE(buffer, version, PG_ABI_VERSION);
   PG_STORE(buffer, kind, header.kind);
   PG_STORE(buffer, reason, header.reason);
@@ -70,19 +70,20 @@ std::int32_t WorkerCore::receive(std::uint32_t pointer, std::uint32_t capacity) 
   PG_STORE(buffer, label, header.label);
   PG_STORE(buffer, deadline_us, header.deadline_us);
   std::memcpy(buffer + offsetof(pg_message, rights), header.rights, sizeof header.rights);
-  std::memset(buffer + offsetof(pg_message, rights_mode), 0, sizeof(pg_message) - offsetof(pg_message, rights_mode));
-  slot.handling = header.reply_slot;
-  if (header.reply_slot != 0) {
-    PG_STORE(buffer, reply, ReplyHandle(header.reply_slot, header.reply_generation).value());
-    Outstanding& entry = outstanding_.at(header.reply_slot);
+  store<std::uint32_t>(buffer, offsetof(pg_message, rights_mode), 0);
+  store<std::uint64_t>(buffer, offsetof(pg_message, reserved), 0);
+  slot.handling = message.reply_slot;
+  if (message.reply_slot != 0) {
+    PG_STORE(buffer, reply, ReplyHandle(message.reply_slot, message.reply_generation).value());
+    Outstanding& entry = outstanding_.at(message.reply_slot);
     if (entry.slot != 0) [[unlikely]] {  // past its deadline, settled by its poll core
       InstanceSlot* holder = slots_[entry.process].get();
       if (holder != nullptr && holder->unanswered != 0) --holder->unanswered;
     }
-    entry = {header.reply_slot, header.reply_generation, slot.process, 0};
+    entry = {message.reply_slot, message.reply_generation, slot.process, 0};
     ++slot.unanswered;
   }
-  std::memcpy(buffer + sizeof(pg_message), message.body, message.body_length);
+  std::memcpy(buffer + sizeof(pg_message), message.record + abi::kRecordHeader, message.body_length);
 
   (void)slot.mailbox.pop(pool_);
   pool_.give_back(index);

@@ -13,6 +13,10 @@ std::uint32_t pool_size(const abi::Geometry& geometry) {
   return geometry.poll_cores * 2 * abi::worker_in_flight_max(geometry);
 }
 
+std::uint32_t read_once(const std::uint32_t& shared) noexcept {
+  return *static_cast<const volatile std::uint32_t*>(&shared);
+}
+
 }  // namespace
 
 WorkerCore::WorkerCore(std::byte* segment, const abi::Geometry& geometry, std::uint32_t worker,
@@ -97,8 +101,8 @@ bool WorkerCore::rebuild(InstanceSlot& slot, std::string& text) noexcept {
 // ---- rings to mailboxes
 
 bool WorkerCore::turn() noexcept {
-  bool found = false;
-  for (std::uint32_t core = 0; core < geometry_.poll_cores; ++core) found |= drain(core);
+  for (std::uint32_t core = 0; core < geometry_.poll_cores; ++core) drain(core);
+  bool found = drained_ != 0;
   InstanceSlot* const last = last_ready_;  // those that become ready again wait for the next turn
   while (first_ready_ != nullptr) {
     InstanceSlot& slot = *first_ready_;
@@ -110,46 +114,54 @@ bool WorkerCore::turn() noexcept {
     if (&slot == last) break;
   }
   if (first_ready_ == nullptr) last_ready_ = nullptr;
+  if (drained_ != 0) release_rings();
   replies_.publish();
   return found;
 }
 
-bool WorkerCore::drain(std::uint32_t poll_core) noexcept {
+void WorkerCore::drain(std::uint32_t poll_core) noexcept {
   abi::RingConsumer& ring = requests_[poll_core];
-  std::uint32_t taken = 0;
-  for (; taken < kDrainMax; ++taken) {
+  for (std::uint32_t taken = 0; taken < kDrainMax; ++taken) {
     const abi::RingRecord record = ring.front();
-    if (!record) break;
-    abi::WorkerRequest request;
-    std::memcpy(&request, record.data, sizeof request);
-    accept(poll_core, request, record);
+    if (!record) return;
+    accept(poll_core, record);
     ring.pop();
+    drained_ |= 1u << poll_core;
   }
-  if (taken != 0) ring.release();
-  return taken != 0;
 }
 
-void WorkerCore::accept(std::uint32_t poll_core, const abi::WorkerRequest& request,
-                        const abi::RingRecord& record) noexcept {
-  const bool answerable = request.reply_slot != 0 && outstanding_.is_valid(request.reply_slot, poll_core);
+/// Reads each field of the record once: in the ring it may change, if the poll core is not honest.
+void WorkerCore::accept(std::uint32_t poll_core, const abi::RingRecord& record) noexcept {
+  const auto& request = *reinterpret_cast<const abi::WorkerRequest*>(record.data);
+  const std::uint32_t process = read_once(request.process);
+  const std::uint32_t reply_slot = read_once(request.reply_slot);
+  const std::uint32_t reply_generation = read_once(request.reply_generation);
+  const bool answerable = reply_slot != 0 && outstanding_.is_valid(reply_slot, poll_core);
   const auto say = [&](abi::Reason reason) {
-    if (answerable) refuse(request.process, request.reply_slot, request.reply_generation, reason);
+    if (answerable) refuse(process, reply_slot, reply_generation, reason);
   };
-  InstanceSlot* slot = request.process < slots_.size() ? slots_[request.process].get() : nullptr;
+  InstanceSlot* slot = process < slots_.size() ? slots_[process].get() : nullptr;
   if (slot == nullptr) return say(abi::Reason::process_failed);
   if (slot->mailbox.count() >= slot->limits.mailbox) return say(abi::Reason::busy);
   const std::uint32_t index = pool_.take();
   if (index == kNoMessage) return say(abi::Reason::busy);
 
   Message& message = pool_[index];
-  message.header = request;
-  if (!answerable) message.header.reply_slot = 0;
+  message.record = record.data;
   message.body_length = record.length - abi::kRecordHeader;
-  message.poll_core = poll_core;
+  message.reply_slot = answerable ? reply_slot : 0;
+  message.reply_generation = reply_generation;
   message.offered = 0;
-  std::memcpy(message.body, record.data + abi::kRecordHeader, message.body_length);
   slot->mailbox.push(pool_, index);
   if (!slot->ready) make_ready(*slot);
+}
+
+/// After the guests ran: whoever has unread messages is in the ready list.
+void WorkerCore::release_rings() noexcept {
+  for (InstanceSlot* slot = first_ready_; slot != nullptr; slot = slot->next_ready) slot->mailbox.keep(pool_);
+  for (std::uint32_t core = 0; core < geometry_.poll_cores; ++core)
+    if ((drained_ >> core & 1) != 0) requests_[core].release();
+  drained_ = 0;
 }
 
 void WorkerCore::make_ready(InstanceSlot& slot) noexcept {
@@ -229,8 +241,8 @@ void WorkerCore::refuse(std::uint32_t process, std::uint32_t slot, std::uint32_t
 
 void WorkerCore::refuse_front(InstanceSlot& slot, abi::Reason reason) noexcept {
   const std::uint32_t index = slot.mailbox.pop(pool_);
-  const abi::WorkerRequest& header = pool_[index].header;
-  if (header.reply_slot != 0) refuse(slot.process, header.reply_slot, header.reply_generation, reason);
+  const Message& message = pool_[index];
+  if (message.reply_slot != 0) refuse(slot.process, message.reply_slot, message.reply_generation, reason);
   pool_.give_back(index);
 }
 

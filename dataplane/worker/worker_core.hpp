@@ -57,8 +57,9 @@ class WorkerCore {
   [[nodiscard]] std::int32_t send(std::uint32_t pointer, std::uint32_t length) noexcept;
 
  private:
-  bool drain(std::uint32_t poll_core) noexcept;
-  void accept(std::uint32_t poll_core, const abi::WorkerRequest& request, const abi::RingRecord& record) noexcept;
+  void drain(std::uint32_t poll_core) noexcept;
+  void accept(std::uint32_t poll_core, const abi::RingRecord& record) noexcept;
+  void release_rings() noexcept;
   void make_ready(InstanceSlot& slot) noexcept;
   void activate(InstanceSlot& slot) noexcept;
   void settle_unread(InstanceSlot& slot, bool stopped) noexcept;
@@ -78,6 +79,7 @@ class WorkerCore {
   Ticker& ticker_;
   abi::WorkerLine& line_;
   abi::RingConsumer requests_[abi::kPollCoresMax];
+  std::uint32_t drained_ = 0;  // bit per poll core: records were taken in this turn, and their space not given back yet
   ReplyWriter replies_;
   const std::uint32_t home_core_;  // takes log lines and events
   MessagePool pool_;
