@@ -10,6 +10,7 @@
 #include <sys/resource.h>
 #include <time.h>
 
+#include <array>
 #include <chrono>
 #include <cstdio>
 #include <cstring>
@@ -17,6 +18,7 @@
 #include <string>
 #include <string_view>
 
+#include "abi/shared/books.hpp"
 #include "dataplane/dpdk_io.hpp"
 #include "dataplane/handover.hpp"
 #include "dataplane/idle_policy.hpp"
@@ -104,18 +106,43 @@ Result<T> random_value() {
 
 /// After SIGTERM: nothing new is taken, what is in flight may still be answered, but not for ever.
 void drain(Handover& handover, const StatsSegment& stats, NodeSignals& signals) {
-  signals.phase.store(Phase::draining, std::memory_order_relaxed);
+  const std::uint32_t nb_cores = stats.geometry().poll_cores;
+  const auto until = Clock::now() + std::chrono::microseconds(kDrainMaxUs);
+  signals.phase.store(Phase::draining, std::memory_order_seq_cst);
   stats.gauges().stopping.store(1, std::memory_order_relaxed);
-  const auto in_flight = [&stats] {
+
+  // A poll core that is off its CPU has not seen the word yet, and its sum of in-flight messages is an old one. The first
+  // turn that ends from now on may have begun before; the second has seen it.
+  std::array<std::uint64_t, abi::kPollCoresMax> turns{};
+  for (std::uint32_t core = 0; core < nb_cores; ++core) turns[core] = stats.poll_core(core).turns.load();
+  const auto is_drained = [&] {
+    for (std::uint32_t core = 0; core < nb_cores; ++core) {
+      const abi::PollCoreStats& seen = stats.poll_core(core);
+      if (seen.turns.load(std::memory_order_acquire) - turns[core] < 2 || seen.in_flight.load() != 0) return false;
+    }
+    return true;
+  };
+  while (!is_drained() && Clock::now() < until) handover.step(1);
+  signals.phase.store(Phase::stopping, std::memory_order_relaxed);
+}
+
+/// The last word: what came of everything that came in. Nobody counts any more, so the books must balance.
+void report_books(const StatsSegment& stats) {
+  std::uint64_t in_flight = 0;
+  for (std::uint32_t core = 0; core < stats.geometry().poll_cores; ++core)
+    in_flight += stats.poll_core(core).in_flight.load();
+  const auto total_of = [&stats](abi::Counter counter) {
     std::uint64_t sum = 0;
     for (std::uint32_t core = 0; core < stats.geometry().poll_cores; ++core)
-      sum += stats.poll_core(core).in_flight.load(std::memory_order_relaxed);
+      sum += stats.poll_core(core).counters[static_cast<std::size_t>(counter)].load();
     return sum;
   };
-  const auto until = Clock::now() + std::chrono::microseconds(kDrainMaxUs);
-  do handover.step(1);  // at least one turn of every poll core, so that the sum is of now
-  while (in_flight() != 0 && Clock::now() < until);
-  signals.phase.store(Phase::stopping, std::memory_order_relaxed);
+  const abi::Books books = abi::books_of(total_of, in_flight);
+  std::fprintf(stderr, "pgrid-dataplane: %sstopped: %llu received, %llu answered, %llu unaccounted\n",
+               books.balanced() ? "" : "warning: the books do not balance; ",
+               static_cast<unsigned long long>(books.received),
+               static_cast<unsigned long long>(total_of(abi::Counter::answered)),
+               static_cast<unsigned long long>(books.unaccounted()));
 }
 
 Result<void> serve(const config::NodeConfig& config, Clock::time_point started) {
@@ -236,6 +263,7 @@ Result<void> serve(const config::NodeConfig& config, Clock::time_point started) 
     }
     signals.phase.store(Phase::stopping, std::memory_order_relaxed);
   }  // joined: nobody polls any more
+  if (launched) report_books(stats);
   std::filesystem::remove(socket_path, error);
   return launched;
 }

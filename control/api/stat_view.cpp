@@ -2,12 +2,12 @@
 #include <algorithm>
 #include <array>
 
+#include "abi/shared/books.hpp"
 #include "control/api/views.hpp"
 
 namespace pgrid::control {
 namespace {
 
-using abi::CounterClass;
 constexpr auto kRelaxed = std::memory_order_relaxed;
 using Counters = std::array<std::uint64_t, abi::kCounterCount>;
 
@@ -18,24 +18,14 @@ Json counters_view(const Counters& counters) {
   return view;
 }
 
-std::uint64_t sum_of(const Counters& counters, CounterClass wanted) {
-  std::uint64_t sum = 0;
-  for (std::size_t i = 0; i < counters.size(); ++i)
-    if (abi::kCounterInfo[i].class_ == wanted) sum += counters[i];
-  return sum;
-}
-
-Json books_view(const Counters& c, std::uint64_t in_flight) {
-  const std::uint64_t dispatched = c[static_cast<std::size_t>(abi::Counter::dispatched)];
-  const std::uint64_t received = sum_of(c, CounterClass::source);
-  const std::uint64_t ended = sum_of(c, CounterClass::drop) + sum_of(c, CounterClass::local) +
-                              sum_of(c, CounterClass::punt) + sum_of(c, CounterClass::refusal) + dispatched;
-  const std::uint64_t settled = sum_of(c, CounterClass::outcome) + in_flight;
-  return {{"received", received},
-          {"ended", ended},
-          {"dispatched", dispatched},
-          {"settled", settled},
-          {"balanced", received == ended && dispatched == settled}};
+Json books_view(const Counters& counters, std::uint64_t in_flight) {
+  const abi::Books books =
+      abi::books_of([&](abi::Counter c) { return counters[static_cast<std::size_t>(c)]; }, in_flight);
+  return {{"received", books.received},
+          {"ended", books.ended},
+          {"dispatched", books.dispatched},
+          {"settled", books.settled},
+          {"balanced", books.balanced()}};
 }
 
 /// Upper edge of the bucket that holds the given share of all latencies: at most 25 % above the truth, never
