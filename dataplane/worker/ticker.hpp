@@ -44,12 +44,14 @@ class Ticker {
   void next() noexcept { in_hand_.store(in_hand_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed); }
   void end() noexcept { limit_ns_.store(0, std::memory_order_relaxed); }
 
-  /// Looks so far, for whoever wants to know cheaply that time passed.
+  /// Rises with every look and before the epoch does: for whoever wants to know cheaply that time passed. A guest's limit
+  /// need not be restarted while this stays the same.
   [[nodiscard]] std::uint64_t ticks() const noexcept { return ticks_.load(std::memory_order_relaxed); }
 
  private:
   void run();
   void look();
+  void count() noexcept;
 
   const wasm::Engine& engine_;
   clockid_t clock_{};

@@ -119,19 +119,8 @@ bool WorkerCore::turn() noexcept {
   return found;
 }
 
-void WorkerCore::drain(std::uint32_t poll_core) noexcept {
-  abi::RingConsumer& ring = requests_[poll_core];
-  for (std::uint32_t taken = 0; taken < kDrainMax; ++taken) {
-    const abi::RingRecord record = ring.front();
-    if (!record) return;
-    accept(poll_core, record);
-    ring.pop();
-    drained_ |= 1u << poll_core;
-  }
-}
-
 /// Reads each field of the record once: in the ring it may change, if the poll core is not honest.
-void WorkerCore::accept(std::uint32_t poll_core, const abi::RingRecord& record) noexcept {
+inline void WorkerCore::accept(std::uint32_t poll_core, const abi::RingRecord& record) noexcept {
   const auto& request = *reinterpret_cast<const abi::WorkerRequest*>(record.data);
   const std::uint32_t process = read_once(request.process);
   const std::uint32_t reply_slot = read_once(request.reply_slot);
@@ -154,6 +143,17 @@ void WorkerCore::accept(std::uint32_t poll_core, const abi::RingRecord& record) 
   message.offered = 0;
   slot->mailbox.push(pool_, index);
   if (!slot->ready) make_ready(*slot);
+}
+
+void WorkerCore::drain(std::uint32_t poll_core) noexcept {
+  abi::RingConsumer& ring = requests_[poll_core];
+  for (std::uint32_t taken = 0; taken < kDrainMax; ++taken) {
+    const abi::RingRecord record = ring.front();
+    if (!record) return;
+    accept(poll_core, record);
+    ring.pop();
+    drained_ |= 1u << poll_core;
+  }
 }
 
 /// After the guests ran: whoever has unread messages is in the ready list.
@@ -195,7 +195,7 @@ void WorkerCore::activate(InstanceSlot& slot) noexcept {
   current_ = nullptr;
   settle_unread(slot, !returned);
   if (!returned) [[unlikely]] after_stop(slot);
-  publish_if_time_passed();
+  if (time_passed()) replies_.publish();
 }
 
 /// Counts an offer for what the guest left unread, and gives up on what it has left twice. A guest that stopped after it
@@ -254,14 +254,6 @@ void WorkerCore::report(std::uint32_t process, const std::string& text) noexcept
   const std::size_t length = std::min<std::size_t>(text.size(), abi::kBodyMax);
   (void)replies_.tell(home_core_, abi::ReplyType::event, process, abi::Reason::broken,
                       std::as_bytes(std::span(text.data(), length)));
-}
-
-void WorkerCore::publish_if_time_passed() noexcept {
-  // Once per burst, but never later than a tick: an answer does not wait for a slow neighbour.
-  const std::uint64_t tick = ticker_.ticks();
-  if (tick == published_tick_) return;
-  published_tick_ = tick;
-  replies_.publish();
 }
 
 void WorkerCore::beat() noexcept { abi::bump(line_.heartbeat); }

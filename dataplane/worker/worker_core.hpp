@@ -70,7 +70,14 @@ class WorkerCore {
   void refuse_front(InstanceSlot& slot, abi::Reason reason) noexcept;
   std::int32_t answer(std::uint32_t handle, abi::Kind kind, abi::Reason reason,
                       std::span<const std::byte> body) noexcept;
-  void publish_if_time_passed() noexcept;
+  /// Whether a tick passed since the last time this was asked. Answers are published once per burst, but never later than
+  /// a tick: they do not wait for a slow neighbour.
+  bool time_passed() noexcept {
+    const std::uint64_t tick = ticker_.ticks();
+    if (tick == seen_tick_) return false;
+    seen_tick_ = tick;
+    return true;
+  }
   void wake_ticker() noexcept;
   void report(std::uint32_t process, const std::string& text) noexcept;
 
@@ -88,7 +95,7 @@ class WorkerCore {
   InstanceSlot* first_ready_ = nullptr;
   InstanceSlot* last_ready_ = nullptr;
   InstanceSlot* current_ = nullptr;  // whose guest runs
-  std::uint64_t published_tick_ = 0;
+  std::uint64_t seen_tick_ = 0;
   bool resting_ = false;
 };
 
