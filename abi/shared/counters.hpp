@@ -60,7 +60,6 @@ enum class CounterClass : std::uint8_t {
   X(answer_unexpected, drop, "an answer, non-commitment or notice for a right that is not waiting")                  \
   X(punt_limited, drop, "promise-protocol datagrams beyond the rate that control takes")                             \
   X(punt_ring_full, drop, "promise-protocol datagrams while control is away or slow")                                \
-  X(drained, drop, "came in while the node was stopping")                                                            \
   /* own protocols */                                                                                                \
   X(arp_answered, local, "ARP requests answered")                                                                    \
   X(ndp_answered, local, "IPv6 neighbour solicitations answered")                                                    \

@@ -50,7 +50,7 @@ TEST_F(DoctorTest, HugePagesThatOthersUseAreNotFree) {
   file("sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages", "10");
   const Finding finding = look_at_huge_pages(machine_);
   EXPECT_EQ(finding.level, Level::advice);
-  EXPECT_EQ(finding.mend, "sysctl -w vm.nr_hugepages=318") << "190 in use and 128 more";
+  EXPECT_EQ(finding.mend, "sysctl -w vm.nr_hugepages=222") << "190 in use and 32 more";
 }
 
 TEST_F(DoctorTest, CountsCpusAndNotOtherFolders) {

@@ -15,7 +15,7 @@ namespace fs = std::filesystem;
 
 constexpr unsigned kCapNetAdmin = 12;  // linux/capability.h: TAP interfaces, addresses
 constexpr unsigned kCapIpcLock = 14;   // locked memory beyond the limit
-constexpr std::uint64_t kHugePagesWanted = 128;  // of 2 MiB: 256 MiB, what a data plane with default limits takes
+constexpr std::uint64_t kHugePagesWanted = 32;  // of 2 MiB: a node with default limits takes about 20
 constexpr std::uint64_t kMemlockWanted = 512u << 20;  // bytes: the above, and room
 
 /// The first line of a small file of the kernel; empty when there is none.
