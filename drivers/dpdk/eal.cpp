@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cctype>
 #include <cstddef>
 #include <cstdlib>
@@ -99,6 +100,8 @@ std::filesystem::path runtime_parent() {
   const char* user = std::getenv("XDG_RUNTIME_DIR");
   return user != nullptr ? user : "/tmp";
 }
+
+std::atomic<bool> memory_stays = false;
 
 }  // namespace
 
@@ -202,9 +205,11 @@ Eal& Eal::operator=(Eal&& other) noexcept {
   return *this;
 }
 
+void keep_eal_memory() noexcept { memory_stays = true; }
+
 Eal::~Eal() {
   if (!running_) return;
-  (void)rte_eal_cleanup();
+  if (!memory_stays) (void)rte_eal_cleanup();
   std::error_code ignored;
   for (const auto& path : sockets_) std::filesystem::remove(path, ignored);
   std::filesystem::remove(runtime_dir_, ignored);                // only when empty

@@ -59,4 +59,9 @@ class Eal {
   std::filesystem::path telemetry_socket_;
 };
 
+/// Leaves DPDK's memory mapped until the process ends. For drivers that leave something registered with EAL's
+/// interrupt thread when their device is removed: rte_eal_cleanup does not stop that thread, unmaps what it
+/// reads, and wakes it.
+void keep_eal_memory() noexcept;
+
 }  // namespace pgrid::dpdk

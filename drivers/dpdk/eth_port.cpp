@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "drivers/dpdk/device_open.hpp"
+#include "drivers/dpdk/eal.hpp"
 #include "drivers/dpdk/eal_log.hpp"
 #include "drivers/dpdk/pcap_file.hpp"
 #include "drivers/dpdk/port_mac.hpp"
@@ -87,6 +88,8 @@ Result<EthPort> EthPort::create(const DeviceSpec& spec, const EthPortOptions& op
     return call_failed("rte_dev_probe", spec, failed, log, remedy_for_probe(spec));
   if (const int failed = rte_eth_dev_get_port_by_name(device.name.c_str(), &port_id); failed != 0)
     return call_failed("rte_eth_dev_get_port_by_name", spec, failed, log, remedy_for_probe(spec));
+
+  if (spec.kind == DeviceKind::memif) keep_eal_memory();  // it never takes its listening socket back
 
   EthPort port;  // from here on its destructor removes the device
   port.port_id_ = port_id;

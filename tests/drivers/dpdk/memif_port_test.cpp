@@ -70,6 +70,7 @@ class Child {
  public:
   explicit Child(const std::string& socket) : pid_(::fork()) {
     if (pid_ != 0) return;
+    ::close_range(3, ~0u, 0);  // DPDK's own sockets would stay open in the child: they are not close-on-exec
     ::execl("/proc/self/exe", "client", kClient, socket.c_str(), nullptr);
     ::_exit(127);
   }
@@ -79,6 +80,8 @@ class Child {
     if (pid_ <= 0) return;
     ::kill(pid_, SIGKILL);
     ::waitpid(pid_, nullptr, 0);
+    std::error_code ignored;  // nobody else tidies up after a killed EAL
+    fs::remove_all("/var/run/dpdk/pgrid-test-memif-client-" + std::to_string(pid_), ignored);
     pid_ = -1;
   }
 
