@@ -28,20 +28,51 @@ void tell_workers(const StatsSegment& stats, dpdk::TelemetryDict& dict) {
   }
 }
 
+/// One entry per bucket that counted something, named by the smallest latency in it.
+void tell_latency(const StatsSegment& stats, dpdk::TelemetryDict& dict) {
+  for (std::uint32_t bucket = 0; bucket < abi::kLatencyBuckets; ++bucket) {
+    std::uint64_t sum = 0;
+    for (std::uint32_t core = 0; core < stats.geometry().poll_cores; ++core)
+      sum += stats.poll_core(core).latency[bucket].load(std::memory_order_relaxed);
+    if (sum != 0)
+      dict.add(("from_" + std::to_string(abi::latency_bucket_floor(bucket)) + "_ns").c_str(), sum);
+  }
+}
+
+void tell_bursts(const StatsSegment& stats, dpdk::TelemetryDict& dict) {
+  for (std::uint32_t size = 0; size <= abi::kBurst; ++size) {
+    std::uint64_t sum = 0;
+    for (std::uint32_t core = 0; core < stats.geometry().poll_cores; ++core)
+      sum += stats.poll_core(core).burst_sizes[size].load(std::memory_order_relaxed);
+    dict.add(("packets_" + std::to_string(size)).c_str(), sum);
+  }
+}
+
+struct Command {
+  const char* name;
+  const char* help;
+  void (*tell)(const StatsSegment&, dpdk::TelemetryDict&);
+};
+// DPDK's limit of 256 entries to a dictionary holds for each: 160 buckets are the most.
+constexpr Command kCommands[] = {
+    {"/pgrid/counters", "Every counter of the node, summed over poll cores", &tell_counters},
+    {"/pgrid/workers", "State, deaths and messages of each worker", &tell_workers},
+    {"/pgrid/latency", "From dispatch to collect: messages per bucket of nanoseconds", &tell_latency},
+    {"/pgrid/bursts", "Receive bursts by the number of packets in them", &tell_bursts},
+};
+static_assert(abi::kCounterCount <= 256 && abi::kLatencyBuckets <= 256);
+
 }  // namespace
 
 Result<std::vector<dpdk::TelemetryCommand>> add_telemetry_commands(const StatsSegment& stats) {
   std::vector<dpdk::TelemetryCommand> commands;
-  auto counters =
-      dpdk::TelemetryCommand::add("/pgrid/counters", "Every counter of the node, summed over poll cores",
-                                  [stats](dpdk::TelemetryDict& dict) { tell_counters(stats, dict); });
-  if (!counters) return std::unexpected(counters.error());
-  commands.push_back(std::move(*counters));
-  auto workers =
-      dpdk::TelemetryCommand::add("/pgrid/workers", "State, deaths and messages of each worker",
-                                  [stats](dpdk::TelemetryDict& dict) { tell_workers(stats, dict); });
-  if (!workers) return std::unexpected(workers.error());
-  commands.push_back(std::move(*workers));
+  for (const Command& command : kCommands) {
+    auto added = dpdk::TelemetryCommand::add(
+        command.name, command.help,
+        [stats, tell = command.tell](dpdk::TelemetryDict& dict) { tell(stats, dict); });
+    if (!added) return std::unexpected(added.error());
+    commands.push_back(std::move(*added));
+  }
   return commands;
 }
 

@@ -4,6 +4,7 @@ what `pgrid invoke` prints; and each refusal that a right can give."""
 import json
 import os
 import re
+import socket
 import subprocess
 
 import case
@@ -20,6 +21,29 @@ class Calls(case.Case):
         self.assertEqual(node.counter("echo_answered"), 6)
         self.assertGreaterEqual(node.counter("arp_answered"), 1)
         self.assertGreaterEqual(node.counter("ndp_answered"), 1)
+
+    def test_telemetry(self):
+        """DPDK's telemetry socket tells the same counters as control, and the histograms add up"""
+        node = self.node()
+        node.deploy(EXAMPLES / "echo.wasm", "echo")
+        uri = node.create_right("echo")["uri"]
+        case.Load(self.undo, uri, count=50, outstanding=4).report(30)
+        name = re.search('name = "(.*)"', node.config.read_text()).group(1)
+        told = {}
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as asker:
+            asker.settimeout(5)
+            asker.connect(f"/var/run/dpdk/{name}/dpdk_telemetry.v2")
+            asker.recv(1024)  # who it is
+            for command in ("counters", "workers", "latency", "bursts"):
+                asker.send(f"/pgrid/{command}".encode())
+                told[command] = json.loads(asker.recv(16384))[f"/pgrid/{command}"]
+        self.assertEqual(told["counters"]["answered"], 50)
+        self.assertEqual(told["counters"].keys(), node.stat()["totals"].keys())
+        self.assertEqual(sum(told["latency"].values()), 50)
+        self.assertEqual(told["workers"]["worker0_deaths"], 0)
+        received = sum(int(size.removeprefix("packets_")) * n for size, n in told["bursts"].items())
+        self.assertGreaterEqual(received, 50)
+        self.assertLessEqual(received, node.counter("rx_packets"))
 
     def test_udp_both_families(self):
         """a kernel socket calls a function, IPv4 and IPv6"""
