@@ -72,7 +72,15 @@ void wait_readable(const std::shared_ptr<DescriptorPending>& pending) {
 }  // namespace
 
 EventLoop::EventLoop() : context_(std::make_unique<asio::io_context>(1)) {}
-EventLoop::~EventLoop() = default;
+
+EventLoop::~EventLoop() {
+  // Operations that were cancelled and have not come back hold descriptors and timers. They must end while the services
+  // that those belong to are alive: ~io_context drops some of them later (Boost 1.81, io_uring).
+  constexpr std::chrono::milliseconds kLimit{100};  // the kernel ends a cancelled wait within microseconds
+  const auto end = std::chrono::steady_clock::now() + kLimit;
+  context_->restart();
+  while (!context_->stopped() && std::chrono::steady_clock::now() < end) context_->poll();
+}
 
 void EventLoop::post(Task task) { asio::post(*context_, std::move(task)); }
 

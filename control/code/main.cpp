@@ -17,6 +17,12 @@
 #include "control/code/compile.hpp"
 #include "drivers/wasm/engine.hpp"
 
+#if defined(__has_feature)
+#define PGRID_CLANG_ASAN __has_feature(address_sanitizer)
+#else
+#define PGRID_CLANG_ASAN 0
+#endif
+
 namespace {
 
 using pgrid::Errc;
@@ -90,7 +96,9 @@ int main(int count, char** values) {
     return say("give --memory BYTES, or --fingerprint; the module comes on stdin, the image goes to stdout", 2);
 
   limit(RLIMIT_CPU, kCpuSeconds);
+#if !defined(__SANITIZE_ADDRESS__) && !PGRID_CLANG_ASAN  // whose shadow takes 16 TiB of addresses
   limit(RLIMIT_AS, kAddressSpace);
+#endif
   limit(RLIMIT_FSIZE, kFileSize);
   limit(RLIMIT_NOFILE, kFiles);
   limit(RLIMIT_CORE, 0);

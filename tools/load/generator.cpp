@@ -197,6 +197,7 @@ void Generator::take(std::span<const std::byte> datagram, std::uint64_t now) {
 
 bool Generator::is_echo(const Answer& answer) const {
   if (answer.body.size() != pattern_.size()) return false;
+  if (pattern_.empty()) return true;  // memcmp may not be given null, not even for no bytes
   const std::size_t head = std::min(pattern_.size(), sizeof answer.id);
   return std::memcmp(answer.body.data(), &answer.id, head) == 0 &&
          std::memcmp(answer.body.data() + head, pattern_.data() + head, pattern_.size() - head) == 0;
