@@ -30,7 +30,7 @@ using pgrid::fail;
 using pgrid::Result;
 
 constexpr rlim_t kCpuSeconds = 120;           // over all its threads; an 8 MiB module takes some 20
-constexpr rlim_t kAddressSpace = 8ull << 30;  // bytes: 4 GiB reserved for one pool place, the rest for compiling
+[[maybe_unused]] constexpr rlim_t kAddressSpace = 8ull << 30;  // bytes: 4 GiB reserved for one pool place, the rest for compiling
 constexpr rlim_t kFileSize = 1ull << 30;      // bytes of the image
 constexpr rlim_t kFiles = 64;
 constexpr int kNice = 10;                     // poll and worker cores go first
