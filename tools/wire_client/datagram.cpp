@@ -1,5 +1,6 @@
 #include "tools/wire_client/datagram.hpp"
 
+#include <array>
 #include <cstring>
 
 #include "abi/shared/geometry.hpp"
@@ -46,7 +47,13 @@ void RequestDatagram::set_id(std::uint64_t id) { std::memcpy(bytes_.data() + id_
 std::expected<Answer, NotAnAnswer> read_answer(std::span<const std::byte> datagram) {
   const wire::OpenedEnvelope opened = wire::open_envelope(datagram);
   if (opened.verdict != wire::Envelope::message_1) return std::unexpected(NotAnAnswer::envelope);
-  const auto* content = reinterpret_cast<const std::uint8_t*>(opened.content.data());
+  alignas(4) std::array<std::byte, wire::kFlatBufferMax> aligned;  // for a datagram that lies at another address
+  const std::byte* begin = opened.content.data();
+  if (reinterpret_cast<std::uintptr_t>(begin) % alignof(std::uint32_t) != 0) {
+    std::memcpy(aligned.data(), begin, opened.content.size());
+    begin = aligned.data();
+  }
+  const auto* content = reinterpret_cast<const std::uint8_t*>(begin);
   flatbuffers::Verifier verifier(content, opened.content.size(), 8, 64);
   if (!wire::VerifyMessageBuffer(verifier)) return std::unexpected(NotAnAnswer::message);
   const wire::Message* message = wire::GetMessage(content);
@@ -55,8 +62,8 @@ std::expected<Answer, NotAnAnswer> read_answer(std::span<const std::byte> datagr
   if (answer.kind != abi::Kind::answer && answer.kind != abi::Kind::non_commitment)
     return std::unexpected(NotAnAnswer::kind);
   std::memcpy(&answer.id, message->id()->bytes()->data(), sizeof answer.id);
-  if (message->body() != nullptr)
-    answer.body = std::as_bytes(std::span(message->body()->data(), message->body()->size()));
+  if (const auto* body = message->body())  // in the datagram, not in the copy
+    answer.body = opened.content.subspan(static_cast<std::size_t>(body->data() - content), body->size());
   return answer;
 }
 
