@@ -84,7 +84,13 @@ class Survival(case.Case):
         self.a.api("DELETE", f"/v1/rights/{gone['slot']}.{gone['generation']}")
         boot = self.a.api("GET", "/v1/node")["boot_id"]
         self.a.kill("pgrid-dataplane")
-        poll(lambda: self.a.is_serving() and self.a.api("GET", "/v1/node")["boot_id"] != boot, 15, "the node serves again")
+
+        def serves_anew():
+            node = self.a.api("GET", "/v1/node")  # one look: between two of them control may notice that it lost the old one
+            return (node["dataplane"] == "attached" and node["boot_id"] != boot
+                    and all(worker["state"] == "serving" for worker in node["workers"]))
+
+        poll(serves_anew, 15, "the node serves again")
         report = case.Load(self.undo, self.right["uri"], count=100, outstanding=4).report(30)
         self.assertEqual((report["answered"], report["lost"]), (100, 0))
         report = case.Load(self.undo, gone["uri"], count=2, outstanding=1).report(30)
