@@ -3,67 +3,39 @@
 #include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 
 #include <cerrno>
 
+#include "drivers/shm/unix_packet.hpp"
+
 namespace pgrid::dataplane {
 
+using Status = shm::PacketOutcome::Status;
+
 HandoverSocket::Received HandoverSocket::receive(Datagram& datagram) {
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * kHandoverFds)];
-  iovec part{datagram.bytes.data(), datagram.bytes.size()};
-  msghdr message{};
-  message.msg_iov = &part;
-  message.msg_iovlen = 1;
-  message.msg_control = control;
-  message.msg_controllen = sizeof control;
-
-  ssize_t n = 0;
-  do n = ::recvmsg(fd_.get(), &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-  while (n < 0 && errno == EINTR);
-  if (n < 0) return errno == EAGAIN || errno == EWOULDBLOCK ? Received::nothing : Received::closed;
-
-  datagram.length = static_cast<std::size_t>(n);
-  datagram.nb_fds = 0;
-  for (UniqueFd& fd : datagram.fds) fd.reset();
-  for (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr; header = CMSG_NXTHDR(&message, header)) {
-    if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) continue;
-    const std::size_t count = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-    for (std::size_t i = 0; i < count; ++i) {
-      int fd = -1;
-      std::memcpy(&fd, CMSG_DATA(header) + i * sizeof fd, sizeof fd);
-      UniqueFd owned(fd);
-      if (datagram.nb_fds < kHandoverFds) datagram.fds[datagram.nb_fds++] = std::move(owned);
-    }
+  const auto outcome = shm::receive_packet(fd_.get(), datagram.bytes, datagram.fds);
+  datagram.length = outcome.length;
+  datagram.nb_fds = outcome.nb_fds;
+  switch (outcome.status) {
+    case Status::done:
+      return Received::datagram;
+    case Status::would_block:
+      return Received::nothing;
+    default:
+      return Received::closed;
   }
-  if (n == 0 || (message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0) return Received::closed;
-  return Received::datagram;
 }
 
 HandoverSocket::Sent HandoverSocket::try_send(std::span<const std::byte> bytes,
                                               std::span<const int> fds) const {
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * kHandoverFds)] = {};
-  iovec part{const_cast<std::byte*>(bytes.data()), bytes.size()};
-  msghdr message{};
-  message.msg_iov = &part;
-  message.msg_iovlen = 1;
-  if (!fds.empty()) {
-    message.msg_control = control;
-    message.msg_controllen = CMSG_SPACE(fds.size_bytes());
-    cmsghdr* header = CMSG_FIRSTHDR(&message);
-    header->cmsg_level = SOL_SOCKET;
-    header->cmsg_type = SCM_RIGHTS;
-    header->cmsg_len = CMSG_LEN(fds.size_bytes());
-    std::memcpy(CMSG_DATA(header), fds.data(), fds.size_bytes());
+  switch (shm::send_packet(fd_.get(), bytes, fds).status) {
+    case Status::done:
+      return Sent::yes;
+    case Status::would_block:
+      return Sent::would_block;
+    default:
+      return Sent::failed;
   }
-  ssize_t n = 0;
-  do n = ::sendmsg(fd_.get(), &message, MSG_DONTWAIT | MSG_NOSIGNAL);
-  while (n < 0 && errno == EINTR);
-  if (n >= 0) return Sent::yes;
-  // ETOOMANYREFS: more descriptors under way than RLIMIT_NOFILE; they arrive when the peer reads.
-  return errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS || errno == ETOOMANYREFS
-             ? Sent::would_block
-             : Sent::failed;
 }
 
 bool HandoverSocket::send_bytes(std::span<const std::byte> bytes, std::span<const int> fds) {
@@ -107,27 +79,21 @@ Result<HandoverSocket::Peer> HandoverSocket::peer() const {
 
 Result<UniqueFd> listen_at(const std::string& path) {
   const std::string operation = "listen at " + path;
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  if (path.size() >= sizeof address.sun_path)
-    return fail(
-        Errc::invalid_argument, operation,
-        "longer than the " + std::to_string(sizeof address.sun_path - 1) + " bytes of a Unix socket's path",
-        "choose a shorter --node directory");
-  std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
-  const auto* generic = reinterpret_cast<const sockaddr*>(&address);
+  const auto address = shm::unix_address(path);
+  if (!address) return std::unexpected(address.error());
+  const auto* generic = reinterpret_cast<const sockaddr*>(&*address);
 
   UniqueFd fd(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!fd) return fail_errno(operation, errno);
   {
     UniqueFd probe(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-    if (::connect(probe.get(), generic, sizeof address) == 0 || errno == EAGAIN)
+    if (::connect(probe.get(), generic, sizeof *address) == 0 || errno == EAGAIN)
       return fail(Errc::already_exists, operation, "a data plane of this node is running already",
                   "stop it, or choose another --node directory");
   }
   ::unlink(path.c_str());  // of one that died
   const mode_t mask = ::umask(0177);
-  const int bound = ::bind(fd.get(), generic, sizeof address);
+  const int bound = ::bind(fd.get(), generic, sizeof *address);
   const int error = errno;
   ::umask(mask);
   if (bound != 0) return fail_errno(operation, error);

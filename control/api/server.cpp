@@ -11,10 +11,10 @@
 #include <boost/beast/core/basic_stream.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http.hpp>
-#include <cstring>
 #include <set>
 
 #include "control/log/log.hpp"
+#include "drivers/shm/unix_packet.hpp"
 
 namespace pgrid::control {
 
@@ -46,12 +46,9 @@ bool somebody_listens(const sockaddr_un& address) {
 }
 
 Result<UniqueFd> listen_at(const std::filesystem::path& path) {
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  if (path.native().size() >= sizeof address.sun_path)
-    return fail(Errc::invalid_argument, "listen at " + path.string(),
-                "the path is too long for a Unix socket", "choose a shorter --node directory");
-  std::memcpy(address.sun_path, path.c_str(), path.native().size());
+  const auto known = shm::unix_address(path.string());
+  if (!known) return std::unexpected(known.error());
+  const sockaddr_un& address = *known;
   UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!fd) return listen_error(path, errno);
   struct stat status{};

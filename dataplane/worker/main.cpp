@@ -8,7 +8,6 @@
 #include <signal.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -26,6 +25,7 @@
 #include "dataplane/worker/rings_segment.hpp"
 #include "dataplane/worker/worker_loop.hpp"
 #include "drivers/config/node_config.hpp"
+#include "drivers/shm/unix_packet.hpp"
 
 namespace pgrid::worker {
 namespace {
@@ -85,19 +85,16 @@ void leave_busy_cores(const config::NodeConfig& config, std::uint32_t own) {
 }
 
 Result<HandoverSocket> connect_to(const std::string& path) {
-  const std::string operation = "connect to " + path;
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  if (path.size() >= sizeof address.sun_path) return fail(Errc::invalid_argument, operation, "the path is too long");
-  std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
   for (int tries = kConnectTries;; --tries) {
-    UniqueFd fd(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
-    if (!fd) return fail_errno(operation, errno);
-    if (::connect(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0) return HandoverSocket(std::move(fd));
-    const int error = errno;
-    if ((error != ENOENT && error != ECONNREFUSED) || tries == 0)
-      return fail_errno(operation, error, "start the data plane first: pgrid up starts all of a node");
-    sleep_ns(100'000'000);
+    auto fd = shm::connect_unix_packet(path);
+    if (fd) return HandoverSocket(std::move(*fd));
+    const bool is_away = fd.error().code == Errc::not_found || fd.error().code == Errc::unavailable;
+    if (is_away && tries != 0) {
+      sleep_ns(100'000'000);
+      continue;
+    }
+    if (is_away) fd.error().remedy = "start the data plane first: pgrid up starts all of a node";
+    return std::unexpected(fd.error());
   }
 }
 

@@ -11,6 +11,7 @@
 #include <random>
 
 #include "drivers/base/check.hpp"
+#include "drivers/shm/unix_packet.hpp"
 
 namespace pgrid::control::fake {
 namespace {
@@ -115,39 +116,17 @@ void FakeDataplane::greet() {
   auto stats = stats_.read_only_fd();
   PG_CHECK(stats.has_value());
   const int fds[3] = {rights_.fd(), stats->get(), rings_.fd()};
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof fds)] = {};
-  iovec part{&welcome, sizeof welcome};
-  msghdr message{};
-  message.msg_iov = &part;
-  message.msg_iovlen = 1;
-  message.msg_control = control;
-  message.msg_controllen = sizeof control;
-  cmsghdr* header = CMSG_FIRSTHDR(&message);
-  header->cmsg_level = SOL_SOCKET;
-  header->cmsg_type = SCM_RIGHTS;
-  header->cmsg_len = CMSG_LEN(sizeof fds);
-  std::memcpy(CMSG_DATA(header), fds, sizeof fds);
-  if (::sendmsg(fresh.get(), &message, MSG_NOSIGNAL) < 0) return;
+  const auto sent = shm::send_packet(fresh.get(), std::as_bytes(std::span(&welcome, 1)), fds);
+  if (sent.status != shm::PacketOutcome::Status::done) return;
   control_ = std::move(fresh);
 }
 
 void FakeDataplane::read_control() {
-  char bytes[512];
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))];
-  iovec part{bytes, sizeof bytes};
-  msghdr message{};
-  message.msg_iov = &part;
-  message.msg_iovlen = 1;
-  message.msg_control = control;
-  message.msg_controllen = sizeof control;
-  const ssize_t n = ::recvmsg(control_.get(), &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-  if (n <= 0) return control_.reset();
+  std::byte bytes[512];
   UniqueFd code;
-  if (const cmsghdr* header = CMSG_FIRSTHDR(&message)) {
-    int fd = -1;
-    std::memcpy(&fd, CMSG_DATA(header), sizeof fd);
-    code = UniqueFd(fd);
-  }
+  const auto received = shm::receive_packet(control_.get(), bytes, std::span(&code, 1));
+  if (received.status != shm::PacketOutcome::Status::done) return control_.reset();
+  const std::size_t n = received.length;
   abi::HandoverHeader type{};
   std::memcpy(&type, bytes, sizeof type);
   abi::ProcessState state{};
