@@ -229,7 +229,7 @@ std::uint32_t PollCore<Io>::collect_replies(WorkerLink& link) noexcept {
         post_event(link, collected);
         break;
       case Collected::What::send:
-        count(abi::Counter::guest_sends_refused);
+        count(abi::Counter::handle_unknown);
         break;
       case Collected::What::malformed:
         count(abi::Counter::reply_malformed);

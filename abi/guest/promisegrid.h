@@ -6,6 +6,10 @@
  * pg_activate is called when messages wait. Drain pg_receive_message and return; there is nothing to block on. A message
  * that two activations were offered and left unread is answered `broken` for you. Each message has a time limit, in CPU
  * time, which starts afresh at each receive; whoever passes it, or traps, loses its memory and starts again.
+ *
+ * A function may ask others: a request to a granted handle is taken or not at once, and what comes of it arrives later as a
+ * message of its own, with the same id: PG_ANSWER, or PG_NON_COMMITMENT with a reason. Exactly one comes, unless the asker
+ * is restarted meanwhile. A request sent while another is in hand (received last) gets at most the time that one has left.
  */
 #ifndef PROMISEGRID_H
 #define PROMISEGRID_H
@@ -25,6 +29,10 @@ extern "C" {
 #define PG_HANDLE_SELF 1u    /* own receive right */
 #define PG_HANDLE_CONTROL 2u /* promise protocol */
 #define PG_HANDLE_LOG 3u     /* each notice sent here is one line of `pgrid logs` */
+
+/* Rights granted to the process, n from 0 in the order of `pgrid deploy --grant`; `pgrid inspect` shows which is which. */
+#define PG_HANDLE_GRANTED(n) (4u + (n))
+#define PG_GRANTS_MAX 15u
 
 enum pg_kind { PG_REQUEST = 0, PG_ANSWER = 1, PG_NON_COMMITMENT = 2, PG_NOTICE = 3 };
 
@@ -57,7 +65,7 @@ struct pg_message {
   uint8_t kind;           /* enum pg_kind */
   uint16_t reason;        /* enum pg_reason, of a non-commitment */
   uint32_t to;            /* send: handle; receive: PG_HANDLE_SELF */
-  uint32_t reply;         /* receive: send-once handle to answer with, or PG_HANDLE_NONE; send: where answers shall go */
+  uint32_t reply;         /* receive: send-once handle to answer with, or PG_HANDLE_NONE; send: PG_HANDLE_NONE */
   uint32_t body_length;   /* at most PG_BODY_MAX */
   uint8_t id[8];          /* the sender's; of a reply: ignored, the node puts in the request's */
   uint64_t label;         /* receive: of the right it came through; send: 0 */
@@ -122,6 +130,25 @@ static inline int32_t pg_decline(struct pg_buffer* message) {
   message->header.label = 0;
   message->header.body_length = 0;
   return pg_send_message(message);
+}
+
+/* Makes a request to a granted handle of `message`, whose body is there already, and sends it. What comes of it has the
+ * same id. 0: taken; < 0: enum pg_error (PG_ERROR_BUSY: too many of this process's requests are waiting). */
+static inline int32_t pg_request(struct pg_buffer* message, uint32_t to, uint64_t id, uint32_t body_length) {
+  pg_zero_(&message->header, sizeof message->header);
+  message->header.version = PG_ABI_VERSION;
+  message->header.kind = PG_REQUEST;
+  message->header.to = to;
+  message->header.body_length = body_length;
+  for (uint32_t i = 0; i < 8; ++i) message->header.id[i] = (uint8_t)(id >> (8 * i));
+  return pg_send_message(message);
+}
+
+/* The id of a message as a number, as pg_request wrote it. */
+static inline uint64_t pg_id(const struct pg_buffer* message) {
+  uint64_t id = 0;
+  for (uint32_t i = 0; i < 8; ++i) id |= (uint64_t)message->header.id[i] << (8 * i);
+  return id;
 }
 
 /* Writes one line to `pgrid logs`. `text` ends with NUL; what is beyond PG_BODY_MAX bytes is cut. */

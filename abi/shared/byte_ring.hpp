@@ -49,15 +49,15 @@ class RingProducer {
   }
 
   /// Contiguous room for one record of `length` bytes (64 to kRecordMax), or nullptr when the ring is full. The record's
-  /// first four bytes are its length and are written here. Nothing is taken until `commit`.
-  [[nodiscard]] std::byte* reserve(std::uint32_t length) noexcept {
+  /// first four bytes are its length and are written here. Nothing is taken until `commit`. `kept`: bytes that stay free.
+  [[nodiscard]] std::byte* reserve(std::uint32_t length, std::uint32_t kept = 0) noexcept {
     const std::uint64_t size = round_up_64(length);
     const std::uint64_t position = tail_ & (capacity_ - 1);
     const std::uint64_t to_end = capacity_ - position;
     const std::uint64_t pad = size > to_end ? to_end : 0;
-    if (free_cached() < pad + size) {
+    if (free_cached() < pad + size + kept) {
       refresh_head();
-      if (free_cached() < pad + size) return nullptr;
+      if (free_cached() < pad + size + kept) return nullptr;
     }
     if (pad != 0) store_length(data_ + position, static_cast<std::uint32_t>(pad) | kPadFlag);
     reserved_ = pad + size;

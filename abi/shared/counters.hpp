@@ -77,6 +77,8 @@ enum class CounterClass : std::uint8_t {
   X(not_permitted, refusal, "the right does not allow sending")                                                      \
   X(quota_exceeded, refusal, "the right's rate; raise --rate or slow the sender")                                    \
   X(too_large, refusal, "body longer than the right allows")                                                         \
+  X(handle_unknown, refusal, "no_such_right: a function sent through a handle that it does not hold (any more)")     \
+  X(hop_limit, refusal, "not_permitted: passed on by 8 functions already; look for functions that call in a circle") \
   X(carried_rights_refused, refusal, "not_permitted: the message carries rights, which this node does not take yet") \
   X(busy_right, refusal, "busy: the right has its maximum in flight")                                                \
   X(busy_in_flight, refusal, "busy: the poll core's in-flight table is full; raise limits.in_flight")                \
@@ -101,7 +103,9 @@ enum class CounterClass : std::uint8_t {
   X(control_event_lost, detail, "log lines or events lost because control was away or slow")                         \
   X(control_answer_lost, detail, "answers to pgrid invoke lost because control was away or slow")                    \
   X(misaligned_copied, detail, "datagrams copied because they did not lie on a multiple of 4")                       \
-  X(guest_sends_refused, detail, "messages that functions sent to a handle that leads nowhere")                      \
+  X(worker_ring_corrupt, detail, "a worker's own index in a ring that makes no sense: the worker is replaced")       \
+  X(guest_answers, detail, "answers and refusals handed to functions that had asked")                                \
+  X(guest_answers_lost, detail, "answers for functions that were restarted or removed meanwhile")                    \
   X(worker_deaths, detail, "worker processes that died or were replaced")
 
 enum class Counter : std::uint16_t {

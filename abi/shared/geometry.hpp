@@ -15,6 +15,9 @@ inline constexpr std::uint32_t kWorkersMax = 32;
 inline constexpr std::uint32_t kProcessesMax = 65536;    // on one node
 inline constexpr std::uint32_t kRightsMax = 1u << 20;    // slots of the right table
 inline constexpr std::uint32_t kInFlightMax = 1u << 14;  // entries per poll core; 14 bits of a send-once slot
+inline constexpr std::uint32_t kHopsMax = 8;             // functions that a message may pass, one calling the next (DESIGN 5)
+inline constexpr std::uint32_t kFirstGrant = 4;          // handle of the first right a process holds: 0 to 3 have fixed meanings
+inline constexpr std::uint32_t kGrantsMax = 15;          // rights that one process may hold: with a count, two cache lines
 inline constexpr std::uint32_t kRecordHeader = 64;       // bytes of every ring record before its body
 inline constexpr std::uint32_t kRecordMax = kRecordHeader + kBodyMax;  // 1,088, a multiple of 64
 static_assert(kRecordMax % 64 == 0);
@@ -31,6 +34,11 @@ struct Geometry {
   std::uint32_t processes;        // per worker
 };
 static_assert(sizeof(Geometry) == 32 && std::is_trivially_copyable_v<Geometry>);
+
+/// The poll core that routes what the functions of a worker send (DESIGN section 2).
+constexpr std::uint32_t home_core(std::uint32_t worker, const Geometry& g) { return worker % g.poll_cores; }
+
+constexpr bool is_grant(std::uint32_t handle) { return handle >= kFirstGrant && handle < kFirstGrant + kGrantsMax; }
 
 constexpr bool is_power_of_two(std::uint32_t n) { return n != 0 && (n & (n - 1)) == 0; }
 

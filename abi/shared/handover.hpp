@@ -10,6 +10,7 @@
 //   control -> LoadProcess + [sealed compiled code] -> data plane -> the worker
 //   worker  -> ProcessState               -> data plane -> control
 //   control -> UnloadProcess              -> data plane -> the worker -> ProcessState unloaded
+//   control -> SetHandle                  -> data plane -> the worker (which learns that the handle is there, no more)
 //   control <- WorkerChange               <- data plane, at every change and once for each worker after Welcome
 //
 // A refused Hello is answered with Refused and a closed socket. EOF from the data plane: a worker exits; control tries
@@ -34,6 +35,7 @@ enum class HandoverType : std::uint32_t {
   unload_process = 5,
   process_state = 6,
   worker_change = 7,
+  set_handle = 8,
 };
 
 struct HandoverHeader {
@@ -77,21 +79,23 @@ struct ProcessLimits {
   std::uint64_t memory_bytes;     // linear memory, a multiple of 64 KiB
   std::uint32_t time_limit_us;    // CPU time per message
   std::uint32_t mailbox;          // messages waiting, at most 4,096
+  std::uint32_t restarts_max;     // rebuilds within a period; beyond it the process is left alone for a while. 0: no bound
+  std::uint32_t restart_period_ms;
 };
-static_assert(sizeof(ProcessLimits) == 16);
+static_assert(sizeof(ProcessLimits) == 24);
 
 struct LoadProcess {
   HandoverHeader header;
   std::uint32_t process;         // index on this node
   std::uint32_t generation;      // rises when control loads something else under the same index
   std::uint32_t worker;
-  std::uint32_t reserved;
+  std::uint32_t handles;         // bit n: it holds handle n. Written by the data plane, which knows (SetHandle)
   ProcessLimits limits;
   std::uint64_t code_size;       // bytes of the attached memfd
   std::uint8_t code_hash[32];    // SHA-256 of the WebAssembly module (its CID's digest): names, authenticates nothing
   char name[64];                 // ends with NUL
 };
-static_assert(sizeof(LoadProcess) == 152);
+static_assert(sizeof(LoadProcess) == 160);
 
 struct UnloadProcess {
   HandoverHeader header;
@@ -101,6 +105,21 @@ struct UnloadProcess {
   std::uint32_t reserved;
 };
 static_assert(sizeof(UnloadProcess) == 32);
+
+/// A process holds a right, or holds it no more. Control says it again for every right when it attaches; what is said of
+/// a generation that is not loaded is ignored. A process that is loaded anew begins with none.
+struct SetHandle {
+  HandoverHeader header;
+  std::uint32_t process;
+  std::uint32_t generation;        // of the process
+  std::uint32_t worker;
+  std::uint32_t handle;            // kFirstGrant to kFirstGrant + kGrantsMax - 1
+  std::uint32_t slot;              // of the right; 0 where a worker reads it
+  std::uint32_t right_generation;  // 0: taken away
+  std::uint32_t held;              // to a worker: 1 or 0
+  std::uint32_t reserved;
+};
+static_assert(sizeof(SetHandle) == 48);
 
 enum class ProcessStatus : std::uint32_t { loaded = 1, failed = 2, unloaded = 3 };
 

@@ -29,16 +29,17 @@ constexpr std::uint32_t send_once_core(std::uint32_t slot) { return slot >> 14 &
 constexpr std::uint32_t send_once_entry(std::uint32_t slot) { return slot & (kInFlightMax - 1); }
 static_assert(kPollCoresMax == 8 && kInFlightMax == 1u << 14);
 
-/// A message for a process. `process` and the send-once right were checked by the poll core.
+/// A message for a process. `process` and the send-once right were checked by the poll core. A request, or what came of a
+/// request that the process sent itself (answer or non_commitment: `reply_slot` is 0).
 struct WorkerRequest {
   std::uint32_t length;            // 64 + body
   std::uint8_t kind;               // Kind
-  std::uint8_t hops;               // guest-to-guest messages so far
+  std::uint8_t hops;               // functions that the request passed before; of an answer: as when it was asked
   std::uint16_t reason;            // Reason, of a non-commitment
   std::uint32_t process;           // index on this node
   std::uint32_t reply_slot;        // send-once right to answer with; 0: none wanted
-  std::uint32_t reply_generation;
-  std::uint32_t deadline_us;       // time that is left
+  std::uint32_t reply_generation;  // of an answer: WorkerReply::instance of the request
+  std::uint32_t deadline_us;       // time that is left; of an answer: of the request
   std::uint8_t id[8];              // the sender's
   std::uint64_t label;             // of the right it came through
   std::uint32_t rights[kCarriedRightsMax];  // handles; 0: none
@@ -49,9 +50,10 @@ static_assert(offsetof(WorkerRequest, id) == 24 && offsetof(WorkerRequest, right
 
 enum class ReplyType : std::uint8_t {
   answer = 1,   // consumes the send-once right `to_slot`; kind is answer or non_commitment
-  send = 2,     // a guest's own message through handle `to_slot`
+  send = 2,     // a guest's own request through handle `to_slot`; by way of the worker's home poll core only
   log = 3,      // the body is one line of text for `pgrid logs`
-  event = 4,    // the instance was rebuilt: `reason` broken, body says why in words
+  event = 4,    // the instance was rebuilt: `reason` broken, body says why in words; `to_slot` restarts since it was
+                // loaded, `to_generation` milliseconds for which it is not served (back-off)
 };
 
 /// What a worker hands back. Every field is hostile until checked.
@@ -63,12 +65,14 @@ struct WorkerReply {
   std::uint32_t process;           // who sends
   std::uint32_t to_slot;
   std::uint32_t to_generation;
-  std::uint32_t deadline_us;       // of a send
+  std::uint32_t deadline_us;       // of a send: as asked, at most what is left of the message in hand; 0: the right's
   std::uint8_t id[8];              // of a send
   std::uint32_t rights[kCarriedRightsMax];
   std::uint8_t rights_mode[kCarriedRightsMax];  // 0 none, 1 copy, 2 move
-  std::uint32_t reply_to;          // handle offered for the answer of a send; 0: none
-  std::uint8_t reserved[8];
+  std::uint32_t instance;          // of a send: which incarnation asks; comes back with the answer
+  std::uint32_t process_generation;  // of a send: LoadProcess::generation
+  std::uint8_t hops;               // of a send: functions passed, this one included; at most kHopsMax
+  std::uint8_t reserved[3];
 };
 static_assert(sizeof(WorkerReply) == kRecordHeader && std::is_trivially_copyable_v<WorkerReply>);
 
@@ -104,12 +108,14 @@ struct ControlEvent {
   std::uint16_t reason;
   std::uint32_t process;
   std::uint32_t worker;
-  std::uint8_t id[8];
+  std::uint8_t id[8];              // of an answer
   std::uint64_t elapsed_ns;        // of an answer: from dispatch to collect
   std::uint8_t source[16];         // of a punt: IPv6 address, or IPv4 mapped (::ffff:0:0/96)
   std::uint16_t source_port;       // host order
   std::uint16_t port_id;           // where it came in
-  std::uint8_t reserved[12];
+  std::uint32_t restarts;          // of an instance_event: since the process was loaded
+  std::uint32_t backoff_ms;        // of an instance_event: for so long it is not served; 0: it is
+  std::uint8_t reserved[4];
 };
 static_assert(sizeof(ControlEvent) == kRecordHeader && std::is_trivially_copyable_v<ControlEvent>);
 

@@ -20,7 +20,7 @@
 namespace pgrid::abi {
 
 inline constexpr std::uint64_t kSegmentMagic = 0x6469'7247'6d6f'7250;  // "PromGrid"
-inline constexpr std::uint32_t kSharedVersion = 1;  // of all layouts in abi/shared; raised with any change to one
+inline constexpr std::uint32_t kSharedVersion = 2;  // of all layouts in abi/shared; raised with any change to one
 
 enum class SegmentKind : std::uint32_t { rights = 1, stats = 2, worker_rings = 3, control_rings = 4 };
 
@@ -70,6 +70,13 @@ constexpr std::uint32_t reply_ring_answer_part(const Geometry& g) { return g.rep
 /// Messages that one poll core may have in flight on one worker, so that their answers fit.
 constexpr std::uint32_t worker_in_flight_max(const Geometry& g) {
   return (reply_ring_answer_part(g) - kRecordMax) / kRecordMax;
+}
+
+/// Bytes of a request ring that requests leave free: what comes of the requests that the worker's functions sent always
+/// fits. A worker has no more of those waiting than guest_requests_max, all by way of its home poll core.
+constexpr std::uint32_t request_ring_answer_part(const Geometry& g) { return g.request_ring / 4; }
+constexpr std::uint32_t guest_requests_max(const Geometry& g) {
+  return request_ring_answer_part(g) < 2 * kRecordMax ? 0 : (request_ring_answer_part(g) - kRecordMax) / kRecordMax;
 }
 
 constexpr std::size_t control_rings_size(const Geometry& g) {

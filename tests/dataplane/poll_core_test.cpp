@@ -500,7 +500,7 @@ TEST_F(PollCore, AGuestsOwnMessageLeadsNowhereYet) {
   send.to_slot = 5;
   worker.say(send, "to whom?");
   node.turn();
-  EXPECT_EQ(node.counter(Counter::guest_sends_refused), 1u);
+  EXPECT_EQ(node.counter(Counter::handle_unknown), 1u);
   EXPECT_FALSE(node.cells.worker(0, 0).faulty.load());
 }
 
