@@ -130,7 +130,7 @@ inline void WorkerCore::accept(std::uint32_t poll_core, const abi::RingRecord& r
     if (answerable) refuse(process, reply_slot, reply_generation, reason);
   };
   InstanceSlot* slot = process < slots_.size() ? slots_[process].get() : nullptr;
-  if (slot == nullptr) return say(abi::Reason::process_failed);
+  if (slot == nullptr) return say(abi::Reason::busy);  // not loaded yet, or just removed: nothing was done
   if (slot->mailbox.count() >= slot->limits.mailbox) return say(abi::Reason::busy);
   const std::uint32_t index = pool_.take();
   if (index == kNoMessage) return say(abi::Reason::busy);
