@@ -55,7 +55,10 @@ class Node:
     """One node in the calling test's network namespace. Use: node = Node(undo, ...); node.start()."""
 
     def __init__(self, undo, name="a", device="tap:pg0", v4="192.0.2.1", host_v4="192.0.2.2", v6="2001:db8::1",
-                 host_v6="2001:db8::2", idle="sleep", limits="", extra=""):
+                 host_v6="2001:db8::2", idle="sleep", limits="", extra="", poll_cpus=None, worker_cpus=None, shared=None,
+                 huge_pages=True):
+        """poll_cpus and worker_cpus: CPU numbers, a poll core or a worker each; without them one of each, on the first two
+        CPUs. shared: whether a CPU may stand there twice; without it, just when one does."""
         self.name, self.v4, self.v6, self.device = name, v4, v6, device
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix=f"pgrid-e2e-{name}-"))
         self.run = self.directory / "run"
@@ -66,12 +69,15 @@ class Node:
         self.process = None
         self.quiet = None
         cpus = sorted(os.sched_getaffinity(0))
-        poll_cpu, worker_cpu = cpus[0], cpus[min(1, len(cpus) - 1)]
+        poll_cpus = list(poll_cpus or [cpus[0]])
+        worker_cpus = list(worker_cpus or [cpus[min(1, len(cpus) - 1)]])
+        if shared is None:
+            shared = len(set(poll_cpus + worker_cpus)) < len(poll_cpus + worker_cpus)
         host = f'host_addresses = ["{host_v4}/24", "{host_v6}/64"]\n' if device.startswith("tap:") else ""
         self.config.write_text(
-            f'[node]\nname = "{name}-{os.getpid()}"\nidle = "{idle}"\n\n'
+            f'[node]\nname = "{name}-{os.getpid()}"\nidle = "{idle}"\nhuge_pages = {str(huge_pages).lower()}\n\n'
             f'[[port]]\ndevice = "{device}"\naddresses = ["{v4}/24", "{v6}/64"]\n{host}plaintext = true\n\n'
-            f'[cores]\npoll = [{poll_cpu}]\nworkers = [{worker_cpu}]\nshared = {str(len(cpus) < 2).lower()}\n\n'
+            f'[cores]\npoll = {poll_cpus}\nworkers = {worker_cpus}\nshared = {str(shared).lower()}\n\n'
             f'[limits]\n{limits}\n{extra}\n')
         undo.later(self._clean_up)
 
