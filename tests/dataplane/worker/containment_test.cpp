@@ -61,7 +61,7 @@ TEST_F(WorkerTest, LoopAtLoadIsStopped) {
     EXPECT_FALSE(attached.ok);
     EXPECT_NE(attached.text.find("the time limit passed"), std::string::npos) << attached.text;
     ASSERT_NE(attached.slot, nullptr);
-    EXPECT_EQ(call(5, "x").reason(), abi::Reason::process_failed);
+    EXPECT_EQ(call(5, "x").reason(), abi::Reason::busy);
   }
   EXPECT_EQ(line().instances.load(), 0u);
 }

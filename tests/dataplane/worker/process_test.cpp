@@ -207,7 +207,7 @@ TEST_F(WorkerProcess, SaysWhyAProcessDoesNotLoad) {
   EXPECT_EQ(open.status, abi::ProcessStatus::failed);
   EXPECT_NE(std::string(open.text).find("sealed"), std::string::npos) << open.text;
   EXPECT_EQ(load(tests::guest("echo"), 1).status, abi::ProcessStatus::failed);  // a module, not compiled code
-  EXPECT_EQ(call(1, "x"), "process_failed");
+  EXPECT_EQ(call(1, "x"), "busy");
   for (std::uint32_t process = 1; process <= kGeometry.processes; ++process)
     EXPECT_EQ(load(code_of("echo"), process).status, abi::ProcessStatus::loaded);
   const auto one_more = load(code_of("echo"), 9);
@@ -220,7 +220,7 @@ TEST_F(WorkerProcess, SaysWhyAProcessDoesNotLoad) {
   unload.generation = 3;
   ASSERT_TRUE(socket_.send(unload));
   EXPECT_EQ(next().as<abi::ProcessState>(abi::HandoverType::process_state)->status, abi::ProcessStatus::unloaded);
-  EXPECT_EQ(call(2, "x"), "process_failed");
+  EXPECT_EQ(call(2, "x"), "busy");
   EXPECT_EQ(load(code_of("echo"), 9).status, abi::ProcessStatus::loaded);
   EXPECT_EQ(call(9, "x"), "x");
 }

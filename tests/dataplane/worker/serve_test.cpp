@@ -67,9 +67,9 @@ TEST_F(WorkerTest, FullMailboxIsBusy) {
   EXPECT_EQ(answered, 64u);
 }
 
-TEST_F(WorkerTest, UnknownProcessHasFailed) {
-  EXPECT_EQ(call(6, "x").reason(), abi::Reason::process_failed);
-  EXPECT_EQ(call(abi::kProcessesMax + 3, "x").reason(), abi::Reason::process_failed);
+TEST_F(WorkerTest, UnknownProcessIsBusy) {
+  EXPECT_EQ(call(6, "x").reason(), abi::Reason::busy);
+  EXPECT_EQ(call(abi::kProcessesMax + 3, "x").reason(), abi::Reason::busy);
 }
 
 TEST_F(WorkerTest, RightsOfAnotherCoreAreNotAnswered) {
