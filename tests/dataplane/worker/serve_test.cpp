@@ -100,7 +100,7 @@ TEST_F(WorkerTest, UnloadFailsWhatWaits) {
   run();
   const auto waiting = answer();
   ASSERT_TRUE(waiting);
-  EXPECT_EQ(waiting->reason(), abi::Reason::process_failed);
+  EXPECT_EQ(waiting->reason(), abi::Reason::busy);
   EXPECT_EQ(line().instances.load(), 0u);
 }
 
