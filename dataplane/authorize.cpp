@@ -1,7 +1,5 @@
 #include "dataplane/authorize.hpp"
 
-#include <cstring>
-
 #include "dataplane/token_bucket.hpp"
 
 namespace pgrid::dataplane {
@@ -10,30 +8,21 @@ namespace {
 using abi::Counter;
 using abi::Reason;
 
-/// Takes the same time for all keys.
-bool same_key(const std::uint8_t* a, const std::uint8_t* b) noexcept {
-  std::uint64_t x[2];
-  std::uint64_t y[2];
-  std::memcpy(x, a, sizeof x);
-  std::memcpy(y, b, sizeof y);
-  return ((x[0] ^ y[0]) | (x[1] ^ y[1])) == 0;
-}
-
 /// One answer for all of these: whoever tries learns nothing. The counters tell them apart.
 [[gnu::cold]] std::unexpected<Refusal> no_such_right(Counter counter) noexcept {
   return std::unexpected(Refusal{counter, Reason::no_such_right, false});
 }
 
 /// Says why a right does not fit. `key_fits` was found out before, in constant time.
-[[gnu::cold]] std::unexpected<Refusal> unfit(const abi::RightFields& right, std::uint32_t generation,
+[[gnu::cold]] std::unexpected<Refusal> unfit(const abi::RightCopy& right, std::uint32_t generation,
                                              bool key_fits) noexcept {
-  const bool never_used = right.target_kind == abi::Target::free && right.generation == 0;
+  const bool never_used = right.target_kind() == abi::Target::free && right.generation() == 0;
   if (never_used) return no_such_right(Counter::right_unknown);
-  if (generation != right.generation) {
-    const bool older = static_cast<std::int32_t>(right.generation - generation) > 0;
+  if (generation != right.generation()) {
+    const bool older = static_cast<std::int32_t>(right.generation() - generation) > 0;
     return no_such_right(older ? Counter::right_old_generation : Counter::right_unknown);
   }
-  if (right.target_kind == abi::Target::free) return no_such_right(Counter::right_unknown);
+  if (right.target_kind() == abi::Target::free) return no_such_right(Counter::right_unknown);
   if (!key_fits) return no_such_right(Counter::right_wrong_key);
   return no_such_right(Counter::right_revoked);
 }
@@ -50,50 +39,49 @@ bool same_key(const std::uint8_t* a, const std::uint8_t* b) noexcept {
 
 }  // namespace
 
-std::expected<AuthorizedMessage, Refusal> Authorizer::authorize(const MessageView& message,
-                                                                std::uint64_t now_tsc,
-                                                                std::uint64_t now_unix_ns) noexcept {
+std::expected<const AuthorizedMessage*, Refusal> Authorizer::authorize(const MessageView& message,
+                                                                       std::uint64_t now_tsc,
+                                                                       std::uint64_t now_unix_ns) noexcept {
   const std::uint32_t slot = message.to->slot();
   if (slot >= slots_.size()) [[unlikely]]
     return no_such_right(Counter::right_unknown);
 
-  AuthorizedMessage authorized;
-  abi::RightFields& right = authorized.right_;
-  if (!abi::read_right(slots_[slot], right)) [[unlikely]]
+  abi::RightCopy& right = authorized_.right_;
+  if (!right.read(slots_[slot])) [[unlikely]]
     return std::unexpected(Refusal{Counter::right_being_written, Reason::busy, false});
 
-  const bool key_fits = same_key(right.key, message.to->key()->Data());
-  const bool in_use = right.target_kind != abi::Target::free && right.target_kind != abi::Target::revoked;
-  if (!key_fits || !in_use || right.generation != message.to->generation()) [[unlikely]]
+  const bool key_fits = right.has_key(message.to->key()->Data());
+  const bool in_use = right.target_kind() != abi::Target::free && right.target_kind() != abi::Target::revoked;
+  if (!key_fits || !in_use || right.generation() != message.to->generation()) [[unlikely]]
     return unfit(right, message.to->generation(), key_fits);
-  if (right.expires_unix_ns != 0 && now_unix_ns >= right.expires_unix_ns) [[unlikely]]
+  if (right.expires_unix_ns() != 0 && now_unix_ns >= right.expires_unix_ns()) [[unlikely]]
     return no_such_right(Counter::right_expired);
 
   // From here on the sender has shown a valid right: every refusal is answered and
   // counted on the right's line.
   abi::RightAccount& account = accounts_[slot];
-  if (account.generation.load(std::memory_order_relaxed) != right.generation) [[unlikely]]
-    clear_account(account, right.generation);
+  if (account.generation.load(std::memory_order_relaxed) != right.generation()) [[unlikely]]
+    clear_account(account, right.generation());
   const auto refuse = [&account](Counter counter, Reason reason) {
     return std::unexpected(Refusal{counter, reason, true, &account});
   };
-  const bool may_send = (right.permissions & abi::kMaySend) != 0 && right.target_kind == abi::Target::process;
+  const bool may_send = (right.permissions() & abi::kMaySend) != 0 && right.target_kind() == abi::Target::process;
   if (!may_send) [[unlikely]]
     return refuse(Counter::not_permitted, Reason::not_permitted);
   if (message.nb_rights != 0) [[unlikely]]
     return refuse(Counter::carried_rights_refused, Reason::not_permitted);
-  if (message.body.size() > right.body_max) [[unlikely]]
+  if (message.body.size() > right.body_max()) [[unlikely]]
     return refuse(Counter::too_large, Reason::too_large);
-  if (right.rate != 0) {
-    const BucketShape shape = bucket_shape(right.rate, right.burst, poll_cores_, tsc_hz_);
+  if (right.rate() != 0) {
+    const BucketShape shape = bucket_shape(right.rate(), right.burst(), poll_cores_, tsc_hz_);
     if (!take_token(account.tokens_tsc, shape, now_tsc)) [[unlikely]]
       return refuse(Counter::quota_exceeded, Reason::quota_exceeded);
   }
 
-  authorized.message_ = &message;
-  authorized.account_ = &account;
-  authorized.slot_ = slot;
-  return authorized;
+  authorized_.message_ = &message;
+  authorized_.account_ = &account;
+  authorized_.slot_ = slot;
+  return &authorized_;
 }
 
 }  // namespace pgrid::dataplane

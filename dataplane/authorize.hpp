@@ -26,11 +26,11 @@ struct Refusal {
   abi::RightAccount* account = nullptr;
 };
 
-/// Evidence that a request passed every check of its right. Borrows the message.
+/// Evidence that a request passed every check of its right. Borrows the message. Lives in its Authorizer.
 class AuthorizedMessage {
  public:
   [[nodiscard]] const MessageView& message() const noexcept { return *message_; }
-  [[nodiscard]] const abi::RightFields& right() const noexcept { return right_; }
+  [[nodiscard]] const abi::RightCopy& right() const noexcept { return right_; }
   [[nodiscard]] std::uint32_t slot() const noexcept { return slot_; }
   [[nodiscard]] abi::RightAccount& account() const noexcept { return *account_; }
 
@@ -40,7 +40,7 @@ class AuthorizedMessage {
   const MessageView* message_ = nullptr;
   abi::RightAccount* account_ = nullptr;
   std::uint32_t slot_ = 0;
-  abi::RightFields right_{};
+  abi::RightCopy right_;
 };
 
 /// One poll core's view of the right table and of its own line per right. Owned by that poll core.
@@ -59,10 +59,11 @@ class Authorizer {
     __builtin_prefetch(&accounts_[slot], 1);
   }
 
-  /// Checks a request. A token of the right's quota is taken only when everything else holds.
-  [[nodiscard]] std::expected<AuthorizedMessage, Refusal> authorize(const MessageView& message,
-                                                                    std::uint64_t now_tsc,
-                                                                    std::uint64_t now_unix_ns) noexcept;
+  /// Checks a request. A token of the right's quota is taken only when everything else holds. What it points to is
+  /// good until the next call.
+  [[nodiscard]] std::expected<const AuthorizedMessage*, Refusal> authorize(const MessageView& message,
+                                                                           std::uint64_t now_tsc,
+                                                                           std::uint64_t now_unix_ns) noexcept;
 
   /// The line of a right, if it still belongs to that generation: for outcomes of
   /// messages that were in flight.
@@ -76,6 +77,7 @@ class Authorizer {
   std::span<abi::RightAccount> accounts_;
   std::uint32_t poll_cores_;
   std::uint64_t tsc_hz_;
+  AuthorizedMessage authorized_;
 };
 
 }  // namespace pgrid::dataplane

@@ -113,15 +113,16 @@ bool PollCore<Io>::parse(Packet& packet, std::uint16_t port, PayloadScratch& scr
 /// Lets a request in, or says why not. Only here is anything dispatched.
 template <PacketIo Io>
 std::optional<Refusal> PollCore<Io>::admit(const MessageView& message, const Sender& sender) noexcept {
-  const auto request = authorizer_.authorize(message, now_tsc_, now_unix_ns_);
-  if (!request) [[unlikely]]
-    return request.error();
+  const auto authorized = authorizer_.authorize(message, now_tsc_, now_unix_ns_);
+  if (!authorized) [[unlikely]]
+    return authorized.error();
+  const AuthorizedMessage& request = **authorized;
   if (draining_) [[unlikely]]
-    return Refusal{abi::Counter::busy_draining, abi::Reason::busy, true, &request->account()};
-  const std::uint16_t worker = request->right().worker;
+    return Refusal{abi::Counter::busy_draining, abi::Reason::busy, true, &request.account()};
+  const std::uint16_t worker = request.right().worker();
   if (worker >= workers_.size()) [[unlikely]]
-    return Refusal{abi::Counter::busy_worker, abi::Reason::busy, true, &request->account()};
-  std::optional<Refusal> refusal = dispatch(*request, sender, workers_[worker], in_flight_, rate_, now_tsc_);
+    return Refusal{abi::Counter::busy_worker, abi::Reason::busy, true, &request.account()};
+  std::optional<Refusal> refusal = dispatch(request, sender, workers_[worker], in_flight_, rate_, now_tsc_);
   if (!refusal) count(abi::Counter::dispatched);
   return refusal;
 }

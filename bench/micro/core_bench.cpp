@@ -119,7 +119,7 @@ void dispatch_and_collect(benchmark::State& state) {
     for (std::size_t i = 0; i < kBurst; ++i) bench.authorizer.prefetch(bench.rights[next + i].slot());
     for (std::size_t i = 0; i < kBurst; ++i) {
       const auto request = bench.authorizer.authorize(bench.messages[next + i], test::kHz, 1);
-      if (!request || dispatch(*request, sender, bench.link, bench.in_flight, bench.ticks, test::kHz))
+      if (!request || dispatch(**request, sender, bench.link, bench.in_flight, bench.ticks, test::kHz))
         return state.SkipWithError("a message was refused");
     }
     bench.link.publish();

@@ -42,7 +42,7 @@ class Authorize : public testing::Test {
     std::uint32_t nb_rights = 0;
     std::uint64_t now = kHz;
   };
-  std::expected<AuthorizedMessage, Refusal> ask(const Asked& asked) {
+  std::expected<const AuthorizedMessage*, Refusal> ask(const Asked& asked) {
     to_ = RightOnWire(asked.slot, asked.generation, flatbuffers::make_span(asked.key));
     message_ =
         MessageView{.to = &to_, .nb_rights = asked.nb_rights, .body = std::span(body_).first(asked.body)};
@@ -69,10 +69,10 @@ class Authorize : public testing::Test {
 TEST_F(Authorize, LetsAValidMessageIn) {
   const auto result = ask({.body = 100});
   ASSERT_TRUE(result);
-  EXPECT_EQ(result->right().label, 99u);
-  EXPECT_EQ(result->right().target, 7u);
-  EXPECT_EQ(result->slot(), 2u);
-  EXPECT_EQ(&result->message(), &message_);
+  EXPECT_EQ((*result)->right().label(), 99u);
+  EXPECT_EQ((*result)->right().target(), 7u);
+  EXPECT_EQ((*result)->slot(), 2u);
+  EXPECT_EQ(&(*result)->message(), &message_);
   EXPECT_EQ(accounts_[2].generation.load(), 5u);
 }
 
