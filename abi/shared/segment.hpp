@@ -73,10 +73,12 @@ constexpr std::uint32_t worker_in_flight_max(const Geometry& g) {
 }
 
 /// Bytes of a request ring that requests leave free: what comes of the requests that the worker's functions sent always
-/// fits. A worker has no more of those waiting than guest_requests_max, all by way of its home poll core.
+/// fits. A worker has no more of those waiting than guest_requests_max, all by way of its home poll core. Two records for
+/// each: a worker gives a ring's space back at the end of its turn, so what came of the last requests may still lie there
+/// while functions that have read it ask again and are answered. And one pad.
 constexpr std::uint32_t request_ring_answer_part(const Geometry& g) { return g.request_ring / 4; }
 constexpr std::uint32_t guest_requests_max(const Geometry& g) {
-  return request_ring_answer_part(g) < 2 * kRecordMax ? 0 : (request_ring_answer_part(g) - kRecordMax) / kRecordMax;
+  return request_ring_answer_part(g) < kRecordMax ? 0 : (request_ring_answer_part(g) - kRecordMax) / (2 * kRecordMax);
 }
 
 constexpr std::size_t control_rings_size(const Geometry& g) {
