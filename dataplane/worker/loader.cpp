@@ -2,7 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstring>
@@ -19,15 +19,15 @@ class MappedCode {
  public:
   static Result<MappedCode> map(const UniqueFd& fd, std::uint64_t size) {
     const std::string operation = "map compiled code";
-    struct stat status {};
-    if (::fstat(fd.get(), &status) != 0) return fail_errno(operation, errno);
+    const off_t end = ::lseek(fd.get(), 0, SEEK_END);  // not fstat: glibc makes newfstatat of it, which takes paths
+    if (end < 0) return fail_errno(operation, errno);
     // Whoever could change the file while it is read could run anything here.
     constexpr int kNeeded = F_SEAL_WRITE | F_SEAL_SHRINK;
     const int seals = ::fcntl(fd.get(), F_GET_SEALS);
     if (seals < 0 || (seals & kNeeded) != kNeeded)
       return fail(Errc::protocol, operation, "it is not a memory file sealed against writing");
-    if (size == 0 || static_cast<std::uint64_t>(status.st_size) != size)
-      return fail(Errc::protocol, operation, std::to_string(status.st_size) + " bytes, announced " + std::to_string(size));
+    if (size == 0 || static_cast<std::uint64_t>(end) != size)
+      return fail(Errc::protocol, operation, std::to_string(end) + " bytes, announced " + std::to_string(size));
     void* data = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, fd.get(), 0);
     if (data == MAP_FAILED) return fail_errno(operation, errno);
     return MappedCode(data, size);

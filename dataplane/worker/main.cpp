@@ -23,6 +23,7 @@
 #include "dataplane/idle_policy.hpp"
 #include "dataplane/worker/loader.hpp"
 #include "dataplane/worker/rings_segment.hpp"
+#include "dataplane/worker/sandbox.hpp"
 #include "dataplane/worker/worker_loop.hpp"
 #include "drivers/config/node_config.hpp"
 #include "drivers/shm/unix_packet.hpp"
@@ -148,6 +149,12 @@ Result<void> serve(HandoverSocket& socket, int signals, Loader& loader, const Wo
   }
 }
 
+/// For when threads run that nobody could stop in an orderly way.
+[[noreturn]] void die(const Error& error) {
+  std::fprintf(stderr, "pgrid-worker: %s\n", error.sentence().c_str());
+  std::_Exit(1);
+}
+
 /// Returns only with what went wrong before it served.
 Error run(const Arguments& arguments, const config::NodeConfig& config) {
   sigset_t asked;
@@ -167,6 +174,7 @@ Error run(const Arguments& arguments, const config::NodeConfig& config) {
   const abi::Geometry geometry = welcomed->welcome.geometry;
   auto rings = map_rings(std::move(welcomed->rings), welcomed->welcome);
   if (!rings) return rings.error();
+  if (const auto dropped = drop_privileges({{socket->fd(), signals.get(), rings->fd()}}); !dropped) return dropped.error();
 
   const auto engine = wasm::Engine::create({.instances = geometry.processes, .memory_max = config.limits.memory_max});
   if (!engine) return engine.error();
@@ -187,6 +195,8 @@ Error run(const Arguments& arguments, const config::NodeConfig& config) {
     return true;
   };
   const LoaderLimits limits{geometry.processes, config.limits.memory_max, config.limits.memory_total};
+  while (!loop.started() || !ticker.started()) sleep_ns(kLookNs);
+  if (const auto inside = enter_sandbox(socket->fd()); !inside) die(inside.error());
   Loader loader(*engine, *linker, orders, limits, wait);
   std::fprintf(stderr, "pgrid-worker: ready, worker %u on CPU %u\n", arguments.index, cpu);
   if (loop.pin_error() != 0)

@@ -42,6 +42,7 @@ void Ticker::busy() noexcept {
 
 void Ticker::run() {
   ::prctl(PR_SET_NAME, "pgrid-ticker");
+  started_.store(true, std::memory_order_release);
   std::uint32_t idle_ticks = 0;
   while (!stop_.load(std::memory_order_relaxed)) {
     if (idle_.load() == 0) {

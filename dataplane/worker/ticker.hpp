@@ -31,6 +31,8 @@ class Ticker {
   /// Begins to count CPU time of `worker`. The ticker's thread gets the CPUs of the caller: call it off the worker's.
   void watch(pthread_t worker);
   void stop();
+  /// Its thread is past its set-up.
+  [[nodiscard]] bool started() const noexcept { return started_.load(std::memory_order_acquire); }
 
   /// Worker thread: nothing to do now / something came. At changes only: `busy` may make a system call.
   void idle() noexcept { idle_.store(1, std::memory_order_seq_cst); }
@@ -61,6 +63,7 @@ class Ticker {
   alignas(64) std::atomic<std::uint64_t> in_hand_ = 0;  // written by the worker: rises with every message
   std::atomic<std::uint64_t> limit_ns_ = 0;             // written by the worker; 0: no guest runs
   std::atomic<std::uint32_t> idle_ = 0;
+  std::atomic<bool> started_ = false;
   std::atomic<bool> stop_ = false;
   std::thread thread_;
 };

@@ -25,6 +25,7 @@ void WorkerLoop::run(std::uint32_t cpu) noexcept {
   pin_error_.store(pin_to(cpu), std::memory_order_release);
   ::prctl(PR_SET_NAME, "pgrid-guests");
   ::prctl(PR_SET_TIMERSLACK, kTimerSlackNs);
+  started_.store(true, std::memory_order_release);
   while (!stop_.load(std::memory_order_relaxed)) {
     bool found = carry_out_order();
     found |= core_.turn();

@@ -21,7 +21,9 @@ class WorkerLoop {
   void run(std::uint32_t cpu) noexcept;
   void stop() noexcept { stop_.store(true, std::memory_order_relaxed); }
   [[nodiscard]] State state() const noexcept { return state_.load(std::memory_order_acquire); }
-  /// After `run` began: 0, or the errno with which pinning failed.
+  /// `run` is past its set-up, and makes no other system call than those of idling, loading and guests from here on.
+  [[nodiscard]] bool started() const noexcept { return started_.load(std::memory_order_acquire); }
+  /// After `started`: 0, or the errno with which pinning failed.
   [[nodiscard]] int pin_error() const noexcept { return pin_error_.load(std::memory_order_acquire); }
 
  private:
@@ -33,6 +35,7 @@ class WorkerLoop {
   const dataplane::IdlePolicy idle_;
   std::uint32_t empty_turns_ = 0;
   std::uint32_t sleep_us_ = 0;
+  std::atomic<bool> started_ = false;
   std::atomic<bool> stop_ = false;
   std::atomic<State> state_ = State::running;
   std::atomic<int> pin_error_ = 0;

@@ -37,6 +37,7 @@ constexpr std::size_t kLineMax = 4096;  // bytes; a longer line is cut into seve
 bool Ending::exited_with(int code) const { return WIFEXITED(status) && WEXITSTATUS(status) == code; }
 
 std::string Ending::text() const {
+  if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS) return "made a system call that is not on its list (signal 31)";
   if (WIFSIGNALED(status)) return "was killed by signal " + std::to_string(WTERMSIG(status));
   return "exited with " + std::to_string(WEXITSTATUS(status));
 }
