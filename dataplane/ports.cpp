@@ -37,29 +37,39 @@ std::vector<dpdk::HostAddress> host_addresses_of(const config::Port& port) {
   return addresses;
 }
 
+/// Opens, starts and addresses one port.
+Result<ServedPort> open_port(const config::NodeConfig& config, const config::Port& wanted,
+                             const dpdk::MbufPool& rx_pool) {
+  const auto spec = dpdk::parse_device(wanted.device);
+  if (!spec) return std::unexpected(spec.error());
+  dpdk::EthPortOptions options;
+  options.node_name = config.name;
+  options.queues = static_cast<std::uint16_t>(config.poll_cores.size());
+  options.rx_descriptors = kRxDescriptors;
+  options.tx_descriptors = kTxDescriptors;
+  options.udp_port = wanted.udp_port;
+  auto port = dpdk::EthPort::create(*spec, options, rx_pool);
+  if (!port) return std::unexpected(port.error());
+  auto identity = identity_of(wanted, port->mac());
+  if (!identity) return std::unexpected(identity.error());
+  identity->kernel_answers = spec->kind == dpdk::DeviceKind::af_xdp;
+  if (const auto started = port->start(); !started) return std::unexpected(started.error());
+  if (spec->kind == dpdk::DeviceKind::tap)
+    if (const auto set = dpdk::set_host_addresses(spec->interface, host_addresses_of(wanted)); !set)
+      return std::unexpected(set.error());
+  return ServedPort{std::move(*port), *identity};
+}
+
 }  // namespace
 
 Result<std::vector<ServedPort>> open_ports(const config::NodeConfig& config, const dpdk::MbufPool& rx_pool) {
   std::vector<ServedPort> served;
   for (const config::Port& wanted : config.ports) {
-    const auto spec = dpdk::parse_device(wanted.device);
-    if (!spec) return std::unexpected(spec.error());
-    dpdk::EthPortOptions options;
-    options.node_name = config.name;
-    options.queues = static_cast<std::uint16_t>(config.poll_cores.size());
-    options.rx_descriptors = kRxDescriptors;
-    options.tx_descriptors = kTxDescriptors;
-    options.udp_port = wanted.udp_port;
-    auto port = dpdk::EthPort::create(*spec, options, rx_pool);
-    if (!port) return std::unexpected(port.error());
-    auto identity = identity_of(wanted, port->mac());
-    if (!identity) return std::unexpected(identity.error());
-    identity->kernel_answers = spec->kind == dpdk::DeviceKind::af_xdp;
-    if (const auto started = port->start(); !started) return std::unexpected(started.error());
-    if (spec->kind == dpdk::DeviceKind::tap)
-      if (const auto set = dpdk::set_host_addresses(spec->interface, host_addresses_of(wanted)); !set)
-        return std::unexpected(set.error());
-    served.push_back({std::move(*port), *identity});
+    auto port = open_port(config, wanted, rx_pool);
+    // Whatever it is, a person mends it, here or on the machine: at a first start there is no point in trying again.
+    if (!port) port.error().code = Errc::invalid_argument;
+    if (!port) return std::unexpected(std::move(port.error()));
+    served.push_back(std::move(*port));
   }
   return served;
 }

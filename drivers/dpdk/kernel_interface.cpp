@@ -7,6 +7,7 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -15,14 +16,21 @@
 namespace pgrid::dpdk {
 namespace {
 
-/// Receive queues that AF_XDP sockets can bind to, counted the way net_af_xdp counts: an interface that knows
-/// no combined channels has one.
-std::uint32_t combined_queues(int socket, ifreq request) {
+/// Receive queues as `ethtool -l` shows them.
+struct Queues {
+  bool are_combined = false;     // the driver has receive and transmit queues in pairs; veth, for one, has not
+  std::uint32_t bindable = 1;    // that net_af_xdp offers: it counts pairs, and one where there are none
+  std::uint32_t receiving = 1;   // on which frames may arrive
+};
+
+Queues queues_of(int socket, ifreq request) {
   ethtool_channels channels{};
   channels.cmd = ETHTOOL_GCHANNELS;
   request.ifr_data = reinterpret_cast<char*>(&channels);
-  const bool known = ::ioctl(socket, SIOCETHTOOL, &request) == 0 && channels.max_combined != 0;
-  return known ? channels.combined_count : 1;
+  if (::ioctl(socket, SIOCETHTOOL, &request) != 0) return {};
+  const std::uint32_t receiving = std::max(1u, channels.combined_count + channels.rx_count);
+  if (channels.max_combined == 0) return {.receiving = receiving};
+  return {.are_combined = true, .bindable = channels.combined_count, .receiving = receiving};
 }
 
 std::string queues_text(std::uint32_t count) {
@@ -48,20 +56,26 @@ Result<void> check_kernel_interface(const DeviceSpec& spec, std::uint16_t queues
   if (request.ifr_hwaddr.sa_family != ARPHRD_ETHER)
     return fail(Errc::unsupported, operation, "it is not an Ethernet interface", "use one that is");
 
-  const std::uint32_t there = combined_queues(socket.get(), request);
+  const Queues there = queues_of(socket.get(), request);
   const std::uint32_t wanted = spec.start_queue + queues;
-  if (wanted > there)
+  if (wanted > there.bindable && !there.are_combined)
+    return fail(Errc::unsupported, operation,
+                "the interface has no combined queues (ethtool -l " + spec.interface +
+                    "), so DPDK's driver serves its first queue alone, and " + queues_text(wanted) +
+                    (wanted == 1 ? " is" : " are") + " needed",
+                "use one poll core, or an interface that has combined queues");
+  if (wanted > there.bindable)
     return fail(
         Errc::unsupported, operation,
-        "the interface has " + queues_text(there) + ", and " + queues_text(wanted) + " are needed",
+        "the interface has " + queues_text(there.bindable) + ", and " + queues_text(wanted) + " are needed",
         "use fewer poll cores, or ethtool -L " + spec.interface + " combined " + std::to_string(wanted));
-  if (there > queues && !spec.start_queue_chosen)
+  if (there.receiving > queues && !spec.start_queue_chosen)
     return fail(Errc::unsupported, operation,
-                "the interface has " + queues_text(there) + ", and there " +
+                "the interface has " + queues_text(there.receiving) + ", and there " +
                     (queues == 1 ? "is 1 poll core" : "are " + std::to_string(queues) + " poll cores") +
                     ": frames on the other queues would never arrive",
-                "ethtool -L " + spec.interface + " combined " + std::to_string(queues) +
-                    ", or steer frames to one queue and write start_queue=N");
+                "ethtool -L " + spec.interface + (there.are_combined ? " combined " : " rx ") +
+                    std::to_string(queues) + ", or steer frames to one queue and write start_queue=N");
   return {};
 }
 

@@ -4,6 +4,7 @@ node serves, however the node ended; frames from a pcap file are answered into a
 in one sentence."""
 import json
 import os
+import pathlib
 import re
 import signal
 import socket
@@ -11,7 +12,7 @@ import struct
 import subprocess
 
 import case
-from node import BUILD, EXAMPLES, LOAD, Node
+from node import BUILD, EXAMPLES, LOAD, PGRID, Node
 from sandbox import die_with_parent, poll
 import message1
 
@@ -32,6 +33,19 @@ def program():
     """The name of the XDP program that the interface has, or None."""
     found = re.search(r"prog/xdp id \d+(?: name (\S+))?", run("ip", "-d", "link", "show", "pgx0").stdout)
     return found and found[1]
+
+
+def refusal(test, device, poll_cpus=None):
+    """`pgrid up` on a port that cannot be: it ends with status 2, leaves nothing, and says one sentence, which this gives."""
+    node = Node(test.undo, name="refused", device=device, poll_cpus=poll_cpus)
+    links, runs = os.listdir("/sys/class/net"), os.listdir("/var/run/dpdk")
+    done = run(PGRID, "--node", node.run, "up", "--config", node.config, check=False, stdin=subprocess.DEVNULL)
+    test.assertEqual(done.returncode, 2, done.stderr)
+    test.assertEqual(done.stderr.count("\n"), 1, done.stderr)
+    test.assertEqual(os.listdir("/sys/class/net"), links)
+    test.assertEqual(os.listdir("/var/run/dpdk"), runs)
+    test.assertEqual([path.name for path in node.run.iterdir()], [])
+    return done.stderr.removeprefix("pgrid: ").strip()
 
 
 class AfXdp(case.Case):
@@ -61,21 +75,15 @@ class AfXdp(case.Case):
         node = self.node(device="af_xdp:pgx0", v4=NODE_V4, v6=NODE_V6)
         node.quiet += COMPLETION_RING
         node.deploy(EXAMPLES / "echo.wasm", "echo")
-        return node, node.create_right("echo")["uri"].rsplit("/", 1)[1]
+        return node, node.create_right("echo", deadline_max_us=1_000_000)["uri"].rsplit("/", 1)[1]
 
     def assertServes(self, key):
         for host in (NODE_V4, f"[{NODE_V6}]"):
             report = self.load(f"grid://{host}:4646/{key}")
             self.assertEqual((report["sent"], report["answered"], report["lost"]), (200, 200, 0), host)
 
-    def dataplane(self, device, cores="[0]"):
-        """The data plane alone, on a port that it should refuse: what it says."""
-        node = Node(self.undo, name="refused", device=device)
-        node.config.write_text(re.sub(r"poll = .*", f"poll = {cores}\nshared = true", re.sub(r"shared = .*", "", node.config.read_text())))
-        done = run(DATAPLANE, "--config", node.config, "--node", node.run, check=False)
-        self.assertEqual(done.returncode, 1, done.stderr)
-        self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
-        return done.stderr.removeprefix("pgrid-dataplane: ").strip()
+    def dataplane(self, device, poll_cpus=None):
+        return refusal(self, device, poll_cpus)
 
     def test_beside_the_kernel(self):
         """datagrams to 4646 reach the node, IPv4 and IPv6; ping and another UDP port reach the kernel"""
@@ -107,7 +115,7 @@ class AfXdp(case.Case):
             "plaintext = true\n"))
         node.quiet += 2 * COMPLETION_RING
         node.deploy(EXAMPLES / "echo.wasm", "echo")
-        key = node.create_right("echo")["uri"].rsplit("/", 1)[1]
+        key = node.create_right("echo", deadline_max_us=1_000_000)["uri"].rsplit("/", 1)[1]
         for report in (self.load(f"grid://{NODE_V4}:4646/{key}"), self.load(f"grid://203.0.113.1:4646/{key}"),
                        case.Load(self.undo, f"grid://198.51.100.1:4646/{key}", count=200, outstanding=4).report(30)):
             self.assertEqual((report["sent"], report["answered"], report["lost"]), (200, 200, 0))
@@ -157,13 +165,13 @@ class AfXdp(case.Case):
 
     def test_refusals(self):
         """an interface that is busy, missing, down or without the needed queues: one sentence each"""
-        self.assertEqual(self.dataplane("af_xdp:pgx9"),
-                         "open port af_xdp:pgx9: there is no interface pgx9; `ip link` lists what there is")
+        two = [min(os.sched_getaffinity(0))] * 2
+        self.assertRegex(self.dataplane("af_xdp:pgx9"), r'^/.*/node.toml:\d+: there is no interface "pgx9"; `ip link` lists what there is$')
         self.assertEqual(self.dataplane("af_xdp:lo"),
                          "open port af_xdp:lo: it is not an Ethernet interface; use one that is")
-        self.assertEqual(self.dataplane("af_xdp:pgx0", cores="[0, 0]"),
-                         "open port af_xdp:pgx0: the interface has 1 queue, and 2 queues are needed; use fewer poll cores, "
-                         "or ethtool -L pgx0 combined 2")
+        self.assertEqual(self.dataplane("af_xdp:pgx0", two),
+                         "open port af_xdp:pgx0: the interface has no combined queues (ethtool -l pgx0), so DPDK's driver serves "
+                         "its first queue alone, and 2 queues are needed; use one poll core, or an interface that has combined queues")
         run("ip", "link", "set", "pgx0", "down")
         self.assertEqual(self.dataplane("af_xdp:pgx0"),
                          "open port af_xdp:pgx0: the interface is down; ip link set pgx0 up")
@@ -173,6 +181,22 @@ class AfXdp(case.Case):
         self.assertEqual(self.dataplane("af_xdp:pgx0"),
                          "attach our XDP program to pgx0: another node serves this interface; stop it first")
         self.assertServes(key)
+        self.assertEqual(self.dataplane("tap:pgx0"),
+                         "make TAP interface pgx0: an interface of that name exists; choose another name, or stop the node that "
+                         "has it (a left-over one: ip link del pgx0)")
+
+    def test_more_queues_than_served(self):
+        """frames on a queue that nobody serves would be lost: refused, until the interface has one; ethtool does what is said"""
+        run("ip", "link", "add", "pgq0", "numrxqueues", "2", "numtxqueues", "2", "type", "veth", "peer", "name", "pgq1",
+            "numrxqueues", "2", "numtxqueues", "2")
+        self.undo.later(run, "ip", "link", "del", "pgq0")
+        run("ip", "link", "set", "pgq0", "up")
+        self.assertEqual(self.dataplane("af_xdp:pgq0"),
+                         "open port af_xdp:pgq0: the interface has 2 queues, and there is 1 poll core: frames on the other queues "
+                         "would never arrive; ethtool -L pgq0 rx 1, or steer frames to one queue and write start_queue=N")
+        run("ethtool", "-L", "pgq0", "rx", "1")
+        run("ethtool", "-L", "pgq1", "tx", "1")  # veth with XDP takes no fewer queues than its peer sends on
+        self.node(device="af_xdp:pgq0", v4="203.0.113.1", v6="2001:db8:3::1").quiet += COMPLETION_RING
 
 
 class Memif(case.Case):
@@ -203,7 +227,7 @@ class Memif(case.Case):
         node.config.write_text(node.config.read_text().replace("SOCKET", path))
         node.start()
         node.deploy(EXAMPLES / "echo.wasm", "echo")
-        key = node.create_right("echo")["uri"].rsplit("/", 1)[1]
+        key = node.create_right("echo", deadline_max_us=1_000_000)["uri"].rsplit("/", 1)[1]
         for life in (1, 2):
             end = self.bridge(path)
             poll(lambda: "1 received" in run("ping", "-n", "-c", "1", "-W", "1", NODE_V4, check=False).stdout, 10, "ping")
@@ -258,7 +282,7 @@ class Pcap(case.Case):
         """requests from a file, over and over, are answered into another file, byte for byte as over a wire"""
         node = self.node()  # on a tap, for the right that the file needs
         node.deploy(EXAMPLES / "echo.wasm", "echo")
-        _, right = message1.parse_uri(node.create_right("echo")["uri"])
+        _, right = message1.parse_uri(node.create_right("echo", deadline_max_us=1_000_000)["uri"])
         node.stop()
         bodies = {bytes([1 + i] * 8): b"%d" % i * 8 for i in range(20)}
         rx, tx = node.directory / "in.pcap", node.directory / "out.pcap"
@@ -283,11 +307,26 @@ class Pcap(case.Case):
         self.assertEqual(seen, set(bodies))
 
     def test_refused(self):
-        """a missing file ends the data plane with one sentence"""
-        node = Node(self.undo, name="refused", device="pcap:rx=/nowhere/in.pcap,infinite")
-        done = run(DATAPLANE, "--config", node.config, "--node", node.run, check=False)
-        self.assertEqual((done.returncode, done.stderr),
-                         (1, "pgrid-dataplane: read frames from /nowhere/in.pcap: No such file or directory\n"))
+        """a missing file, or more poll cores than files: one sentence, status 2"""
+        self.assertEqual(refusal(self, "pcap:rx=/nowhere/in.pcap,infinite"),
+                         "read frames from /nowhere/in.pcap: No such file or directory")
+        path = pathlib.Path(f"/tmp/pgrid-{os.getpid()}-in.pcap")
+        write_pcap(path, [frame(b"x")])
+        self.undo.later(path.unlink)
+        self.assertEqual(refusal(self, f"pcap:rx={path},infinite", [min(os.sched_getaffinity(0))] * 2),
+                         f"configure port pcap:rx={path},infinite: 2 queues, and net_pcap offers 1; use fewer poll cores")
+
+
+class Others(case.Case):
+    def test_refused(self):
+        """a PCI address without a device, a driver that DPDK has not, a memif nobody listens at: one sentence each, status 2"""
+        self.assertEqual(refusal(self, "0000:fe:1f.7"),
+                         "open port 0000:fe:1f.7: there is no PCI device at this address; dpdk-devbind.py --status lists them")
+        self.assertEqual(refusal(self, "net_nosuch0"),
+                         'rte_dev_probe for port net_nosuch0: failed to parse device "net_nosuch0"; check the name and the arguments '
+                         "against DPDK's guide of that driver")
+        self.assertEqual(refusal(self, "memif:socket=/tmp/nobody.sock,role=client,id=0"),
+                         "memif socket /tmp/nobody.sock: nobody listens there; start the side with role=server first")
 
 
 if __name__ == "__main__":
