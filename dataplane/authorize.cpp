@@ -39,10 +39,11 @@ using abi::Reason;
 
 }  // namespace
 
-std::expected<const AuthorizedMessage*, Refusal> Authorizer::authorize(const MessageView& message,
-                                                                       std::uint64_t now_tsc,
-                                                                       std::uint64_t now_unix_ns) noexcept {
-  const std::uint32_t slot = message.to->slot();
+/// Made twice, with and without the key, so that the wire's path has no branch for functions.
+template <bool kWithKey>
+[[gnu::always_inline]] inline std::expected<const AuthorizedMessage*, Refusal> Authorizer::check(
+    std::uint32_t slot, std::uint32_t generation, const MessageView& message, std::uint64_t now_tsc,
+    std::uint64_t now_unix_ns) noexcept {
   if (slot >= slots_.size()) [[unlikely]]
     return no_such_right(Counter::right_unknown);
 
@@ -50,10 +51,11 @@ std::expected<const AuthorizedMessage*, Refusal> Authorizer::authorize(const Mes
   if (!right.read(slots_[slot])) [[unlikely]]
     return std::unexpected(Refusal{Counter::right_being_written, Reason::busy, false});
 
-  const bool key_fits = right.has_key(message.to->key()->Data());
+  bool key_fits = true;
+  if constexpr (kWithKey) key_fits = right.has_key(message.to->key()->Data());
   const bool in_use = right.target_kind() != abi::Target::free && right.target_kind() != abi::Target::revoked;
-  if (!key_fits || !in_use || right.generation() != message.to->generation()) [[unlikely]]
-    return unfit(right, message.to->generation(), key_fits);
+  if (!key_fits || !in_use || right.generation() != generation) [[unlikely]]
+    return unfit(right, generation, key_fits);
   if (right.expires_unix_ns() != 0 && now_unix_ns >= right.expires_unix_ns()) [[unlikely]]
     return no_such_right(Counter::right_expired);
 
@@ -82,6 +84,19 @@ std::expected<const AuthorizedMessage*, Refusal> Authorizer::authorize(const Mes
   authorized_.account_ = &account;
   authorized_.slot_ = slot;
   return &authorized_;
+}
+
+std::expected<const AuthorizedMessage*, Refusal> Authorizer::authorize(const MessageView& message,
+                                                                       std::uint64_t now_tsc,
+                                                                       std::uint64_t now_unix_ns) noexcept {
+  return check<true>(message.to->slot(), message.to->generation(), message, now_tsc, now_unix_ns);
+}
+
+std::expected<const AuthorizedMessage*, Refusal> Authorizer::authorize_held(const HeldRight& to,
+                                                                            const MessageView& message,
+                                                                            std::uint64_t now_tsc,
+                                                                            std::uint64_t now_unix_ns) noexcept {
+  return check<false>(to.slot, to.generation, message, now_tsc, now_unix_ns);
 }
 
 }  // namespace pgrid::dataplane

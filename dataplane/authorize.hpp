@@ -11,6 +11,7 @@
 #include "abi/shared/reason.hpp"
 #include "abi/shared/right_table.hpp"
 #include "abi/shared/stats.hpp"
+#include "dataplane/handle_table.hpp"
 #include "dataplane/parse.hpp"
 #include "dataplane/ticks.hpp"
 
@@ -64,6 +65,10 @@ class Authorizer {
   [[nodiscard]] std::expected<const AuthorizedMessage*, Refusal> authorize(const MessageView& message,
                                                                            std::uint64_t now_tsc,
                                                                            std::uint64_t now_unix_ns) noexcept;
+  /// The same for a function's request: the right is one that its process holds, which stands for the key.
+  /// `message.to` is not looked at.
+  [[nodiscard]] std::expected<const AuthorizedMessage*, Refusal> authorize_held(
+      const HeldRight& to, const MessageView& message, std::uint64_t now_tsc, std::uint64_t now_unix_ns) noexcept;
 
   /// The line of a right, if it still belongs to that generation: for outcomes of
   /// messages that were in flight.
@@ -73,6 +78,11 @@ class Authorizer {
   }
 
  private:
+  template <bool kWithKey>
+  std::expected<const AuthorizedMessage*, Refusal> check(std::uint32_t slot, std::uint32_t generation,
+                                                         const MessageView& message, std::uint64_t now_tsc,
+                                                         std::uint64_t now_unix_ns) noexcept;
+
   std::span<const abi::RightSlot> slots_;
   std::span<abi::RightAccount> accounts_;
   std::uint32_t poll_cores_;

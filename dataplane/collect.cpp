@@ -56,28 +56,26 @@ Collected check(const abi::WorkerReply& reply, const WorkerLink& link, InFlightT
     case abi::ReplyType::answer:
       return check_answer(reply, link, in_flight);
     case abi::ReplyType::log:
-      return {.what = What::event, .event_type = abi::ControlEventType::log, .process = reply.process};
+      return {.what = What::event, .event_type = abi::ControlEventType::log};
     case abi::ReplyType::event:
       if (reply.reason >= abi::kReasonCount) return {.what = What::malformed};
       return {.what = What::event,
               .kind = Kind::notice,
               .reason = static_cast<Reason>(reply.reason),
-              .event_type = abi::ControlEventType::instance_event,
-              .process = reply.process};
+              .event_type = abi::ControlEventType::instance_event};
     case abi::ReplyType::send:
-      return {.what = What::send, .process = reply.process};
+      return {.what = What::send};
   }
   return {.what = What::malformed};
 }
 
 }  // namespace
 
-Collected collect(WorkerLink& link, InFlightTable& in_flight) noexcept {
+Collected collect(WorkerLink& link, InFlightTable& in_flight, abi::WorkerReply& reply) noexcept {
   if (!link.readable()) return {};
   const abi::RingRecord record = link.replies.front();
-  if (!record) return {.what = link.replies.corrupt() ? What::malformed : What::nothing};
+  if (!record) return {.what = link.replies.corrupt() ? What::corrupt : What::nothing};
 
-  abi::WorkerReply reply;
   std::memcpy(&reply, record.data, sizeof reply);
   link.replies.pop();
   Collected collected = check(reply, link, in_flight);

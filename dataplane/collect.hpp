@@ -21,8 +21,9 @@ struct Collected {
     outcome,    // `entry` has its answer: kind, reason, body
     late,       // for a message that was answered already
     event,      // a log line or instance event for control
-    send,       // a function's own message; leads nowhere yet
+    send,       // a function's own request: for relay
     malformed,  // nonsense: the worker is to be replaced, and nothing more is read from it
+    corrupt,    // the same, of the ring itself
   };
   What what = What::nothing;
   InFlight* entry = nullptr;
@@ -30,11 +31,11 @@ struct Collected {
   abi::Kind kind{};
   abi::Reason reason{};
   abi::ControlEventType event_type{};
-  std::uint32_t process = 0;  // of an event: as the worker claims; `worker` of the event is what counts
   std::span<const std::byte> body{};  // in the ring; valid until the link's `replies.release`
 };
 
-/// The worker's next record, popped. The caller releases the ring once per burst.
-[[nodiscard]] Collected collect(WorkerLink& link, InFlightTable& in_flight) noexcept;
+/// The worker's next record, popped. The caller releases the ring once per burst. `reply` is the copy of its header: what
+/// a send asks for, and what an event says of process and restarts, which is the worker's word.
+[[nodiscard]] Collected collect(WorkerLink& link, InFlightTable& in_flight, abi::WorkerReply& reply) noexcept;
 
 }  // namespace pgrid::dataplane

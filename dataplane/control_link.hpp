@@ -56,11 +56,14 @@ class ControlLink {
     taken_ = false;
   }
 
-  /// Queues an event. False: control is away, broken, or too slow; the caller counts it.
+  /// Queues an event. False: control is away, broken, or too slow; the caller counts it. Half of the ring is kept for
+  /// answers and restarts: a function that floods its log, or a network that punts, takes nobody's answer.
   [[nodiscard]] bool post(abi::ControlEvent event, std::span<const std::byte> body) noexcept {
     if (!attached_ || body.size() > abi::kBodyMax) return false;
     event.length = static_cast<std::uint32_t>(abi::kRecordHeader + body.size());
-    std::byte* record = events_.reserve(event.length);
+    const auto type = static_cast<abi::ControlEventType>(event.type);
+    const bool matters = type == abi::ControlEventType::answer || type == abi::ControlEventType::instance_event;
+    std::byte* record = events_.reserve(event.length, matters ? 0 : events_.capacity() / 2);
     if (record == nullptr) {
       if (events_.corrupt()) [[unlikely]]
         mark_faulty();

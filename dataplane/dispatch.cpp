@@ -29,11 +29,9 @@ std::optional<Refusal> dispatch(const AuthorizedMessage& request, const Sender& 
   if (!link.has_room()) [[unlikely]]
     return busy(abi::Counter::busy_ring, account);
   const auto length = static_cast<std::uint32_t>(abi::kRecordHeader + message.body.size());
-  std::byte* record = link.requests.reserve(length);
-  if (record == nullptr) [[unlikely]] {
-    if (link.requests.corrupt()) link.mark_faulty();
-    return busy(abi::Counter::busy_ring, account);
-  }
+  std::byte* record = link.requests.reserve(length, link.answer_part());
+  if (record == nullptr) [[unlikely]]
+    return busy(abi::Counter::busy_ring, account);  // or the ring is corrupt, which the caller sees
   InFlight* entry = in_flight.take();
   if (entry == nullptr) [[unlikely]]
     return busy(abi::Counter::busy_in_flight, account);  // the record was not committed
@@ -52,13 +50,19 @@ std::optional<Refusal> dispatch(const AuthorizedMessage& request, const Sender& 
   entry->id = message.id;
   entry->has_reply_to = message.reply_to != nullptr;
   if (message.reply_to != nullptr) entry->reply_to = *message.reply_to;
-  if (sender.kind == SenderKind::wire) entry->path = sender.path;
+  std::uint8_t hops = 0;
+  if (sender.kind == SenderKind::wire) [[likely]] {
+    entry->path = sender.path;
+  } else if (sender.kind == SenderKind::guest) {
+    entry->guest = *sender.guest;
+    hops = sender.guest->hops;
+  }
 
   // Field by field, straight into the ring: a header built on the stack and copied would be read back wider than it was
   // written, which waits for the stores (half of what dispatch cost, measured with perf). `length` is the ring's.
   auto& header = *reinterpret_cast<abi::WorkerRequest*>(record);
   header.kind = static_cast<std::uint8_t>(abi::Kind::request);
-  header.hops = 0;
+  header.hops = hops;
   header.reason = 0;
   header.process = right.target();
   header.reply_slot = in_flight.slot_of(*entry);

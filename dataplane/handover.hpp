@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "abi/shared/handover.hpp"
+#include "dataplane/handle_table.hpp"
 #include "dataplane/link_cells.hpp"
 #include "dataplane/node_signals.hpp"
 #include "dataplane/process_book.hpp"
@@ -31,6 +32,7 @@ struct HandoverWiring {
   const shm::Segment& stats;
   LinkCells& cells;
   NodeSignals& signals;
+  HandleTable& handles;
   TickRate rate;
   std::function<std::uint64_t()> tsc;                // the poll cores' clock
   std::function<std::uint64_t()> mbufs_in_use = {};  // for the gauge
@@ -80,6 +82,7 @@ class Handover {
   void lose_control();
   void load(const abi::LoadProcess& load, UniqueFd code);
   void unload(const abi::UnloadProcess& unload);
+  [[nodiscard]] bool set_handle(const abi::SetHandle& set);
 
   /// Messages go out now or as soon as the peer reads; one that is hopelessly behind is lost.
   void send_to_worker(std::uint32_t worker, const auto& message, std::span<const int> fds = {}) {

@@ -56,7 +56,7 @@ void Handover::read_control() {
       load(*message, std::move(datagram.fds[0]));
     else if (const auto gone = datagram.as<abi::UnloadProcess>(abi::HandoverType::unload_process))
       unload(*gone);
-    else
+    else if (const auto set = datagram.as<abi::SetHandle>(abi::HandoverType::set_handle); !set || !set_handle(*set))
       return lose_control();
     if (!control_.is_taken()) return;  // it stopped reading
   }
@@ -96,12 +96,15 @@ void Handover::load(const abi::LoadProcess& load, UniqueFd code) {
     send_to_worker(old.worker, old);
   }
   KeptProcess& fresh = book_.keep(load, std::move(code));
+  fresh.load.handles = 0;
+  wiring_.handles.begin(load.process, load.generation, load.worker);
   if (workers_[load.worker].is_taken()) start_loading(fresh);
 }
 
 void Handover::unload(const abi::UnloadProcess& unload) {
   const KeptProcess* kept = book_.find(unload.process);
   const bool known = kept != nullptr && kept->load.generation == unload.generation;
+  if (known) wiring_.handles.end(unload.process);  // what it sends before it is gone leads nowhere
   if (known && workers_[kept->load.worker].is_taken())
     return send_to_worker(kept->load.worker, unload);  // it reports when it is done
   if (known) book_.forget(unload.process);
@@ -111,6 +114,29 @@ void Handover::unload(const abi::UnloadProcess& unload) {
   state.worker = unload.worker;
   state.status = abi::ProcessStatus::unloaded;
   report(state);
+}
+
+/// Poll cores first, then the worker: a handle that a function may use is one that leads somewhere. False: nonsense.
+bool Handover::set_handle(const abi::SetHandle& set) {
+  const bool held = set.right_generation != 0;
+  if (!abi::is_grant(set.handle) || (held && set.slot >= geometry_.rights)) return false;
+  KeptProcess* kept = book_.find(set.process);
+  if (kept == nullptr || kept->load.generation != set.generation) return true;  // of one that is gone
+  wiring_.handles.set(set.process, set.handle, set.slot, set.right_generation);
+  const std::uint32_t bit = 1u << set.handle;
+  if (((kept->load.handles & bit) != 0) == held) return true;  // said again, or the handle leads elsewhere now
+  kept->load.handles ^= bit;
+  if (kept->status == LoadStatus::waiting) return true;  // it is told with LoadProcess
+  abi::SetHandle told{};
+  told.header = abi::handover_header<abi::SetHandle>(abi::HandoverType::set_handle);
+  told.process = set.process;
+  told.generation = set.generation;
+  told.worker = kept->load.worker;
+  told.handle = set.handle;
+  told.right_generation = 0;
+  told.held = held ? 1 : 0;
+  send_to_worker(told.worker, told);
+  return true;
 }
 
 void Handover::lose_control() {

@@ -19,19 +19,30 @@
 namespace pgrid::dataplane {
 
 /// Who waits for an answer.
-enum class SenderKind : std::uint8_t { wire, control };
+enum class SenderKind : std::uint8_t { wire, control, guest };
+
+/// A function that asked another: where what comes of it goes.
+struct GuestAsker {
+  std::uint16_t worker;       // whose home poll core this is
+  std::uint8_t hops;          // of its request: functions passed, the asking one included
+  std::uint32_t incarnation;  // of the worker's link: its successor has not asked
+  std::uint32_t process;
+  std::uint32_t instance;  // the worker's number for it; it comes back with the answer
+};
 
 struct Sender {
   SenderKind kind = SenderKind::wire;
   std::uint32_t control_incarnation = 0;  // of control: which one asked
+  const GuestAsker* guest = nullptr;      // of a function
   ReturnPath path{};                      // of the wire
 };
 
 struct alignas(64) InFlight {
-  std::uint32_t generation;  // of the send-once right; never 0
-  std::uint16_t worker;
-  SenderKind sender;
-  bool in_use;
+  InFlight() noexcept : next_free(0), guest{} {}
+  std::uint32_t generation = 0;  // of the send-once right; never 0 once handed out
+  std::uint16_t worker = 0;
+  SenderKind sender{};
+  bool in_use = false;
   std::uint32_t process;
   std::uint32_t right_slot;  // the right it came through, for the account
   std::uint32_t right_generation;
@@ -42,8 +53,11 @@ struct alignas(64) InFlight {
   std::uint64_t deadline_tsc;
   std::uint64_t dispatched_tsc;
   std::array<std::uint8_t, 8> id;  // the sender's
-  RightOnWire reply_to;            // the sender's, if it gave one
-  ReturnPath path;                 // of the wire
+  union {
+    RightOnWire reply_to;  // of the wire: the sender's, if it gave one
+    GuestAsker guest;      // of a function
+  };
+  ReturnPath path;  // of the wire
   bool has_reply_to;
 };
 static_assert(sizeof(InFlight) == 128);

@@ -9,6 +9,7 @@
 #include <sys/random.h>
 #include <sys/resource.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <array>
 #include <chrono>
@@ -154,6 +155,10 @@ Result<void> serve(const config::NodeConfig& config, Clock::time_point started) 
   const std::filesystem::path socket_path = config::dataplane_socket(config);
   auto listener = listen_at(socket_path.string());
   if (!listener) return std::unexpected(listener.error());
+  const struct Unlink {  // however this ends
+    const std::filesystem::path& path;
+    ~Unlink() { ::unlink(path.c_str()); }
+  } unlink{socket_path};
 
   const auto nb_ports = static_cast<std::uint32_t>(config.ports.size());
   const auto nb_cores = static_cast<std::uint32_t>(config.poll_cores.size());
@@ -212,6 +217,8 @@ Result<void> serve(const config::NodeConfig& config, Clock::time_point started) 
 
   LinkCells cells(geometry);
   NodeSignals signals;
+  auto handles = HandleTable::create();
+  if (!handles) return std::unexpected(handles.error());
   const TickRate rate(dpdk::tsc_hz());
   auto handover = Handover::create(
       {.plan = plan,
@@ -219,6 +226,7 @@ Result<void> serve(const config::NodeConfig& config, Clock::time_point started) 
        .stats = *stats_memory,
        .cells = cells,
        .signals = signals,
+       .handles = *handles,
        .rate = rate,
        .tsc = &dpdk::tsc,
        .mbufs_in_use = [&rx_pool, &answers] { return std::uint64_t{rx_pool->in_use()} + answers->in_use(); }},
@@ -236,7 +244,7 @@ Result<void> serve(const config::NodeConfig& config, Clock::time_point started) 
         reinterpret_cast<const abi::RightSlot*>(rights->data() + sizeof(abi::SegmentHeader)),
         geometry.rights};
     poll_cores.push_back(std::make_unique<PollCore<DpdkIo>>(
-        PollCoreWiring{core, geometry, rate, slots, stats, cells, signals, idle, *seed},
+        PollCoreWiring{core, geometry, rate, slots, stats, cells, signals, *handles, idle, *seed},
         poll_core_io(*ports, static_cast<std::uint16_t>(core), *answers)));
   }
   Result<void> launched;
@@ -264,7 +272,6 @@ Result<void> serve(const config::NodeConfig& config, Clock::time_point started) 
     signals.phase.store(Phase::stopping, std::memory_order_relaxed);
   }  // joined: nobody polls any more
   if (launched) report_books(stats);
-  std::filesystem::remove(socket_path, error);
   return launched;
 }
 

@@ -13,6 +13,7 @@
 #include "dataplane/authorize.hpp"
 #include "dataplane/collect.hpp"
 #include "dataplane/control_link.hpp"
+#include "dataplane/handle_table.hpp"
 #include "dataplane/idle.hpp"
 #include "dataplane/in_flight_table.hpp"
 #include "dataplane/link_cells.hpp"
@@ -20,6 +21,7 @@
 #include "dataplane/packet_io.hpp"
 #include "dataplane/parse.hpp"
 #include "dataplane/refuse.hpp"
+#include "dataplane/relay.hpp"
 #include "dataplane/stats_segment.hpp"
 #include "dataplane/ticks.hpp"
 #include "dataplane/tx_backlog.hpp"
@@ -36,6 +38,7 @@ struct PollCoreWiring {
   const StatsSegment& stats;
   const LinkCells& cells;
   const NodeSignals& signals;
+  const HandleTable& handles;
   IdlePolicy idle = IdlePolicy::sleep;
   std::uint64_t random_seed = 1;  // of generations and of the refusal limiter
 };
@@ -84,15 +87,22 @@ class PollCore {
                            Arrival& arrival) noexcept;
   void answer_locally(Packet& packet, const ParsedFrame& parsed, std::uint16_t port) noexcept;
   [[nodiscard]] std::optional<Refusal> admit(const MessageView& message, const Sender& sender) noexcept;
+  [[nodiscard]] std::optional<Refusal> admit_guest(const GuestRequest& request) noexcept;
+  [[nodiscard]] std::optional<Refusal> let_in(const AuthorizedMessage& request, const Sender& sender) noexcept;
   void refuse_wire(const Arrival& arrival, const ReturnPath& path, const Refusal& refusal) noexcept;
   void refuse_protocol(const Frame& frame, std::uint16_t port) noexcept;
   void refuse_control(const abi::ControlRequest& request, const Refusal& refusal) noexcept;
 
   void settle(InFlight& entry, abi::Counter outcome, const Answer& answer) noexcept;
   void account_for(const InFlight& entry, abi::Counter outcome) noexcept;
+  void answer_control(const InFlight& entry, const Answer& answer, std::uint64_t elapsed_ns) noexcept;
+  bool relay(WorkerLink& link, const abi::WorkerReply& reply, std::span<const std::byte> body) noexcept;
+  void answer_guest(const GuestAsker& asker, const GuestAnswer& answer) noexcept;
+  [[nodiscard]] std::uint32_t left_us(std::uint64_t deadline_tsc) const noexcept;
+  bool lies(WorkerLink& link, abi::Counter counter) noexcept;
   void send_answer(const ReturnPath& path, const AnswerFields& fields,
                    std::span<const std::byte> body) noexcept;
-  void post_event(const WorkerLink& link, const Collected& collected) noexcept;
+  void post_event(const WorkerLink& link, const abi::WorkerReply& reply, const Collected& collected) noexcept;
   /// `write(out, offload) -> length` fills a fresh packet, which is sent unless the length is 0.
   template <typename Write>
   std::size_t send_fresh(const ReturnPath& path, Write write) noexcept;
@@ -105,6 +115,7 @@ class PollCore {
   TickRate rate_;
   abi::PollCoreStats& stats_;
   const NodeSignals& signals_;
+  const HandleTable& handles_;
 
   // State of this lcore.
   Io io_;
@@ -124,4 +135,6 @@ class PollCore {
 
 }  // namespace pgrid::dataplane
 
-#include "dataplane/poll_core_turn.hpp"  // IWYU pragma: export
+#include "dataplane/poll_core_collect.hpp"  // IWYU pragma: export
+#include "dataplane/poll_core_send.hpp"     // IWYU pragma: export
+#include "dataplane/poll_core_turn.hpp"     // IWYU pragma: export

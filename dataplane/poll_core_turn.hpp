@@ -1,12 +1,10 @@
-// The body of PollCore: see poll_core.hpp, which includes this. A header because PollCore is
-// a template over its NIC.
+// The body of PollCore, first part: its turn and the way in. See poll_core.hpp, which includes this. A header because
+// PollCore is a template over its NIC.
 #pragma once
 
 #include <optional>
 
-#include "dataplane/answer.hpp"
 #include "dataplane/dispatch.hpp"
-#include "dataplane/local.hpp"
 #include "dataplane/poll_core.hpp"
 
 namespace pgrid::dataplane {
@@ -20,8 +18,9 @@ bool PollCore<Io>::turn() noexcept {
   for (std::uint16_t port = 0; port < io_.nb_ports(); ++port)
     work += receive(port);                                          // rx, parse, authorize, dispatch
   work += serve_control();                                          // the same for control's requests
-  for (WorkerLink& link : workers_) work += collect_replies(link);  // collect
+  for (WorkerLink& link : workers_) work += collect_replies(link);  // collect, and what functions send
   work += sweep(work != 0 ? kSweepPerTurn : kSweepPerIdleTurn);
+  for (WorkerLink& link : workers_) link.publish();  // what comes of functions' requests, and those let in
   control_.publish();
   work += transmit();  // tx
   stats_.in_flight.store(in_flight_.in_use(), std::memory_order_relaxed);
@@ -110,20 +109,29 @@ bool PollCore<Io>::parse(Packet& packet, std::uint16_t port, PayloadScratch& scr
   return true;
 }
 
-/// Lets a request in, or says why not. Only here is anything dispatched.
+/// Lets a request with a key in, or says why not.
 template <PacketIo Io>
 std::optional<Refusal> PollCore<Io>::admit(const MessageView& message, const Sender& sender) noexcept {
   const auto authorized = authorizer_.authorize(message, now_tsc_, now_unix_ns_);
   if (!authorized) [[unlikely]]
     return authorized.error();
-  const AuthorizedMessage& request = **authorized;
+  return let_in(**authorized, sender);
+}
+
+/// Only here is anything dispatched.
+template <PacketIo Io>
+std::optional<Refusal> PollCore<Io>::let_in(const AuthorizedMessage& request, const Sender& sender) noexcept {
   if (draining_) [[unlikely]]
     return Refusal{abi::Counter::busy_draining, abi::Reason::busy, true, &request.account()};
   const std::uint16_t worker = request.right().worker();
   if (worker >= workers_.size()) [[unlikely]]
     return Refusal{abi::Counter::busy_worker, abi::Reason::busy, true, &request.account()};
-  std::optional<Refusal> refusal = dispatch(request, sender, workers_[worker], in_flight_, rate_, now_tsc_);
-  if (!refusal) count(abi::Counter::dispatched);
+  WorkerLink& link = workers_[worker];
+  std::optional<Refusal> refusal = dispatch(request, sender, link, in_flight_, rate_, now_tsc_);
+  if (!refusal) [[likely]]
+    count(abi::Counter::dispatched);
+  else if (refusal->counter == abi::Counter::busy_ring && link.requests.corrupt())
+    lies(link, abi::Counter::worker_ring_corrupt);  // once: from now on it is busy_worker
   return refusal;
 }
 
@@ -155,237 +163,6 @@ std::uint32_t PollCore<Io>::serve_control() noexcept {
   return nb;
 }
 
-// ---- refusals and the node's own protocols
-
-template <PacketIo Io>
-void PollCore<Io>::answer_locally(Packet& packet, const ParsedFrame& parsed, std::uint16_t port) noexcept {
-  const std::span<std::byte> room(packet.data(), std::size_t{packet.data_length()} + packet.tailroom());
-  const PortIdentity& identity = io_.identity(port);
-  const std::size_t length = identity.kernel_answers ? 0 : answer_in_place(room, parsed, identity);
-  if (length == 0 || !packet.resize(static_cast<std::uint16_t>(length)))
-    return count(abi::Counter::icmp_ignored);
-  packet.clear_offload_flags();
-  count(parsed.kind == FrameKind::arp_request              ? abi::Counter::arp_answered
-        : parsed.kind == FrameKind::neighbour_solicitation ? abi::Counter::ndp_answered
-                                                           : abi::Counter::echo_answered);
-  send(std::move(packet), port);
-}
-
-template <PacketIo Io>
-[[gnu::noinline]] void PollCore<Io>::refuse_wire(const Arrival& arrival, const ReturnPath& path,
-                                                 const Refusal& refusal) noexcept {
-  count(refusal.counter);
-  const MessageView& message = arrival.message;
-  if (refusal.authorized) {
-    if (refusal.account != nullptr) abi::bump(refusal.account->refused);
-    send_answer(path, {abi::Kind::non_commitment, refusal.reason, message.id, message.reply_to}, {});
-    return;
-  }
-  const std::size_t sent = send_fresh(path, [&](std::byte* out, bool offload) {
-    return write_refusal(out, arrival.frame, path, message, refusal.reason, limiter_, now_tsc_, offload);
-  });
-  if (sent == 0) count(abi::Counter::refusals_suppressed);
-}
-
-template <PacketIo Io>
-[[gnu::noinline]] void PollCore<Io>::refuse_protocol(const Frame& frame, std::uint16_t port) noexcept {
-  const ReturnPath path = return_path_of(frame, io_.identity(port), port);
-  const std::size_t sent = send_fresh(path, [&](std::byte* out, bool offload) {
-    return write_unknown_protocol(out, frame, path, limiter_, now_tsc_, offload);
-  });
-  if (sent == 0) count(abi::Counter::refusals_suppressed);
-}
-
-template <PacketIo Io>
-[[gnu::noinline]] void PollCore<Io>::refuse_control(const abi::ControlRequest& request,
-                                                    const Refusal& refusal) noexcept {
-  count(refusal.counter);
-  if (refusal.account != nullptr) abi::bump(refusal.account->refused);
-  abi::ControlEvent event{.type = static_cast<std::uint8_t>(abi::ControlEventType::answer),
-                          .kind = static_cast<std::uint8_t>(abi::Kind::non_commitment),
-                          .reason = static_cast<std::uint16_t>(refusal.reason)};
-  std::memcpy(event.id, request.id, sizeof event.id);
-  if (!control_.post(event, {})) count(abi::Counter::control_answer_lost);
-}
-
-// ---- collect
-
-template <PacketIo Io>
-std::uint32_t PollCore<Io>::collect_replies(WorkerLink& link) noexcept {
-  std::uint32_t nb = 0;
-  bool more = link.readable();
-  for (; more && nb < kRepliesPerTurn; ++nb) {
-    const Collected collected = collect(link, in_flight_);
-    switch (collected.what) {
-      case Collected::What::nothing:
-        more = false;
-        break;
-      case Collected::What::outcome:
-        settle(*collected.entry, collected.counter, {collected.kind, collected.reason, collected.body});
-        break;
-      case Collected::What::late:
-        count(abi::Counter::late_reply);
-        break;
-      case Collected::What::event:
-        post_event(link, collected);
-        break;
-      case Collected::What::send:
-        count(abi::Counter::handle_unknown);
-        break;
-      case Collected::What::malformed:
-        count(abi::Counter::reply_malformed);
-        link.mark_faulty();
-        more = false;
-        break;
-    }
-    if (!more) break;
-  }
-  if (nb != 0 && link.readable()) link.replies.release();
-  if (link.state() == WorkerLink::State::closing && !more) nb += settle_closing(link);
-  return nb;
-}
-
-/// The worker is gone and what it said was read: the rest of what it had in hand is answered, some per turn.
-template <PacketIo Io>
-[[gnu::noinline]] std::uint32_t PollCore<Io>::settle_closing(WorkerLink& link) noexcept {
-  std::uint32_t nb = 0;
-  while (nb < kSettledPerTurn && link.in_flight != 0) {
-    InFlight* entry = in_flight_.next_in_use(link.settle_cursor);
-    if (entry == nullptr) break;
-    if (entry->worker != link.worker()) continue;
-    settle(*entry, abi::Counter::process_failed, {abi::Kind::non_commitment, abi::Reason::process_failed});
-    ++nb;
-  }
-  if (link.in_flight == 0) {
-    if (index_ == 0) count(abi::Counter::worker_deaths);  // every poll core sees it; one counts it
-    link.close();
-  }
-  return nb + 1;
-}
-
-template <PacketIo Io>
-std::uint32_t PollCore<Io>::sweep(std::uint32_t budget) noexcept {
-  std::uint32_t nb = 0;
-  while (InFlight* entry = in_flight_.next_expired(now_tsc_, budget)) {
-    settle(*entry, abi::Counter::no_answer, {abi::Kind::non_commitment, abi::Reason::no_answer});
-    ++nb;
-  }
-  return nb;
-}
-
-/// The one outcome of a dispatched message: counted, answered, and its send-once right consumed.
-template <PacketIo Io>
-void PollCore<Io>::settle(InFlight& entry, abi::Counter outcome, const Answer& answer) noexcept {
-  count(outcome);
-  account_for(entry, outcome);
-  const std::uint64_t elapsed_ns = rate_.ns_of_ticks(now_tsc_ - entry.dispatched_tsc);
-  if (outcome != abi::Counter::no_answer && outcome != abi::Counter::process_failed)
-    abi::bump(stats_.latency[abi::latency_bucket(elapsed_ns)]);
-
-  if (entry.sender == SenderKind::wire) [[likely]] {
-    send_answer(entry.path,
-                {answer.kind, answer.reason, entry.id, entry.has_reply_to ? &entry.reply_to : nullptr},
-                answer.body);
-  } else {
-    abi::ControlEvent event{.type = static_cast<std::uint8_t>(abi::ControlEventType::answer),
-                            .kind = static_cast<std::uint8_t>(answer.kind),
-                            .reason = static_cast<std::uint16_t>(answer.reason),
-                            .process = entry.process,
-                            .worker = entry.worker,
-                            .elapsed_ns = elapsed_ns};
-    std::memcpy(event.id, entry.id.data(), sizeof event.id);
-    const bool same_control = entry.control_incarnation == control_.incarnation();
-    if (!same_control || !control_.post(event, answer.body)) count(abi::Counter::control_answer_lost);
-  }
-  --workers_[entry.worker].in_flight;
-  in_flight_.release(entry);
-}
-
-/// Writes the outcome on the right's line, unless the slot has been given to another right since.
-template <PacketIo Io>
-void PollCore<Io>::account_for(const InFlight& entry, abi::Counter outcome) noexcept {
-  abi::RightAccount* account = authorizer_.account_of(entry.right_slot, entry.right_generation);
-  if (account == nullptr) return;
-  account->in_flight.store(account->in_flight.load(std::memory_order_relaxed) - 1, std::memory_order_relaxed);
-  switch (outcome) {
-    case abi::Counter::answered:
-      return abi::bump(account->kept);
-    case abi::Counter::declined:
-      return abi::bump(account->declined);
-    case abi::Counter::no_answer:
-      return abi::bump(account->no_answer);
-    case abi::Counter::busy_mailbox:
-      return abi::bump(account->refused);
-    default:
-      return abi::bump(account->broken);
-  }
-}
-
-/// Log lines and instance events, for control. `worker` is what the poll core knows;
-/// `process` is the worker's word.
-template <PacketIo Io>
-void PollCore<Io>::post_event(const WorkerLink& link, const Collected& collected) noexcept {
-  const abi::ControlEvent event{.type = static_cast<std::uint8_t>(collected.event_type),
-                                .kind = static_cast<std::uint8_t>(abi::Kind::notice),
-                                .reason = static_cast<std::uint16_t>(collected.reason),
-                                .process = collected.process,
-                                .worker = link.worker()};
-  if (!control_.post(event, collected.body)) count(abi::Counter::control_event_lost);
-}
-
-// ---- tx
-
-template <PacketIo Io>
-template <typename Write>
-std::size_t PollCore<Io>::send_fresh(const ReturnPath& path, Write write) noexcept {
-  Packet packet = io_.alloc();
-  if (!packet) [[unlikely]] {
-    count(abi::Counter::mbuf_exhausted);
-    return 1;  // lost, but not held back
-  }
-  const bool offload = io_.offloads_checksums(path.port_id);
-  (void)packet.resize(
-      static_cast<std::uint16_t>(kAnswerFrameMax));  // an mbuf's data room is larger: limits.hpp
-  const std::size_t length = write(packet.data(), offload);
-  if (length == 0) return 0;
-  (void)packet.resize(static_cast<std::uint16_t>(length));
-  if (offload) io_.ask_for_checksums(packet, path);
-  send(std::move(packet), path.port_id);
-  return length;
-}
-
-template <PacketIo Io>
-void PollCore<Io>::send_answer(const ReturnPath& path, const AnswerFields& fields,
-                               std::span<const std::byte> body) noexcept {
-  (void)send_fresh(path, [&](std::byte* out, bool offload) {
-    return write_answer_frame(out, path, fields, body, offload);
-  });
-}
-
-template <PacketIo Io>
-void PollCore<Io>::send(Packet&& packet, std::uint16_t port) noexcept {
-  TxBacklog<Packet>& backlog = tx_[port];
-  if (backlog.full()) [[unlikely]] {
-    const std::uint32_t sent =
-        backlog.flush([&](std::span<Packet> packets) { return io_.tx_burst(port, packets); });
-    count(abi::Counter::tx_packets, sent);
-    if (backlog.full()) {  // the port is slower than its node: waiting for it would stop everything else
-      Packet dropped = std::move(packet);
-      return count(abi::Counter::tx_full);
-    }
-  }
-  backlog.push(std::move(packet));
-}
-
-template <PacketIo Io>
-std::uint32_t PollCore<Io>::transmit() noexcept {
-  std::uint32_t sent = 0;
-  for (std::uint16_t port = 0; port < io_.nb_ports(); ++port)
-    sent += tx_[port].flush([&](std::span<Packet> packets) { return io_.tx_burst(port, packets); });
-  if (sent != 0) count(abi::Counter::tx_packets, sent);
-  return sent;
-}
-
 // ---- beginning and end
 
 template <PacketIo Io>
@@ -394,6 +171,7 @@ PollCore<Io>::PollCore(const PollCoreWiring& wiring, Io io)
       rate_(wiring.rate),
       stats_(wiring.stats.poll_core(wiring.index)),
       signals_(wiring.signals),
+      handles_(wiring.handles),
       io_(std::move(io)),
       authorizer_(wiring.rights, wiring.stats.accounts(wiring.index), wiring.geometry.poll_cores,
                   wiring.rate),
@@ -404,9 +182,13 @@ PollCore<Io>::PollCore(const PollCoreWiring& wiring, Io io)
       tx_(io_.nb_ports()),
       scratch_(abi::kBurst),
       idle_(wiring.idle) {
-  for (std::uint32_t worker = 0; worker < wiring.geometry.workers; ++worker)
+  for (std::uint32_t worker = 0; worker < wiring.geometry.workers; ++worker) {
+    const bool home = abi::home_core(worker, wiring.geometry) == wiring.index;
     workers_.emplace_back(wiring.cells.worker(wiring.index, worker), static_cast<std::uint16_t>(worker),
-                          abi::worker_in_flight_max(wiring.geometry));
+                          abi::worker_in_flight_max(wiring.geometry),
+                          home ? abi::request_ring_answer_part(wiring.geometry) : 0,
+                          home ? abi::guest_requests_max(wiring.geometry) : 0);
+  }
 }
 
 template <PacketIo Io>
@@ -422,6 +204,7 @@ void PollCore<Io>::finish() noexcept {
   std::uint32_t cursor = 0;
   while (InFlight* entry = in_flight_.next_in_use(cursor))
     settle(*entry, abi::Counter::process_failed, {abi::Kind::non_commitment, abi::Reason::process_failed});
+  for (WorkerLink& link : workers_) link.publish();
   control_.publish();
   constexpr std::uint32_t kLastTries =
       1000;  // a port that takes nothing in so many calls will not take it at all

@@ -11,6 +11,7 @@ void WorkerLink::attach() noexcept {
   replies = abi::RingConsumer(rings.from_peer, rings.from_capacity);
   incarnation_ = rings.incarnation;
   in_flight = 0;
+  guest_waiting = 0;
   unpublished = false;
   state_ = State::usable;
 }

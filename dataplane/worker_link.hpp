@@ -11,8 +11,14 @@ namespace pgrid::dataplane {
 /// Owned by one poll core. The protocol with the helper thread is in link_cell.hpp.
 class WorkerLink {
  public:
-  WorkerLink(LinkCell& cell, std::uint16_t worker, std::uint32_t in_flight_max) noexcept
-      : cell_(&cell), worker_(worker), in_flight_max_(in_flight_max) {}
+  /// The last two are of a home poll core (abi/shared/segment.hpp); elsewhere a worker's functions send nothing.
+  WorkerLink(LinkCell& cell, std::uint16_t worker, std::uint32_t in_flight_max, std::uint32_t answer_part = 0,
+             std::uint32_t guest_requests_max = 0) noexcept
+      : cell_(&cell),
+        worker_(worker),
+        in_flight_max_(in_flight_max),
+        answer_part_(answer_part),
+        guest_requests_max_(guest_requests_max) {}
 
   enum class State : std::uint8_t {
     absent,   // no rings
@@ -52,6 +58,10 @@ class WorkerLink {
     return state_ == State::usable || (state_ == State::closing && drain_);
   }
   [[nodiscard]] bool has_room() const noexcept { return in_flight < in_flight_max_; }
+  /// Bytes of the request ring that requests leave free, for what comes of the functions' own requests.
+  [[nodiscard]] std::uint32_t answer_part() const noexcept { return answer_part_; }
+  /// Whether its functions may have one more request waiting. An honest worker counts too.
+  [[nodiscard]] bool may_ask() const noexcept { return guest_waiting < guest_requests_max_; }
 
   /// The worker wrote what makes no sense. The helper sees the word and replaces the process.
   void mark_faulty() noexcept {
@@ -82,6 +92,7 @@ class WorkerLink {
   abi::RingProducer requests;
   abi::RingConsumer replies;
   std::uint32_t in_flight = 0;      // entries of this worker in the in-flight table
+  std::uint32_t guest_waiting = 0;  // requests of its functions that have no answer in the ring yet
   std::uint32_t settle_cursor = 0;  // while closing: how far its entries are answered
   bool unpublished = false;         // requests were committed since the last publish
 
@@ -93,6 +104,8 @@ class WorkerLink {
   bool drain_ = false;
   State state_ = State::absent;
   std::uint32_t in_flight_max_;
+  std::uint32_t answer_part_;
+  std::uint32_t guest_requests_max_;
   std::uint32_t incarnation_ = 0;
 };
 

@@ -124,8 +124,9 @@ void dispatch_and_collect(benchmark::State& state) {
     }
     bench.link.publish();
     echo(bench);
+    abi::WorkerReply reply;
     for (;;) {
-      const dataplane::Collected collected = collect(bench.link, bench.in_flight);
+      const dataplane::Collected collected = collect(bench.link, bench.in_flight, reply);
       if (collected.what != dataplane::Collected::What::outcome) break;
       auto* account =
           bench.authorizer.account_of(collected.entry->right_slot, collected.entry->right_generation);

@@ -111,6 +111,7 @@ class HandoverTest : public testing::Test {
                                    .stats = stats_memory_,
                                    .cells = cells_,
                                    .signals = signals_,
+                                   .handles = handles_,
                                    .rate = TickRate(1'000'000'000),
                                    .tsc = [] { return std::uint64_t{5'000'000'000}; },
                                    .mbufs_in_use = [] { return std::uint64_t{77}; }},
@@ -192,6 +193,7 @@ class HandoverTest : public testing::Test {
   std::optional<StatsSegment> stats_;
   LinkCells cells_{kGeometry};
   NodeSignals signals_;
+  HandleTable handles_ = *HandleTable::create();
   std::unique_ptr<Handover> handover_;
 };
 

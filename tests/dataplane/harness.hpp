@@ -304,7 +304,7 @@ class Harness {
     write_right(kRight, [](auto&) {});
     for (std::uint32_t i = 0; i < geometry.poll_cores; ++i)
       cores.push_back(std::make_unique<dataplane::PollCore<TestIo>>(
-          dataplane::PollCoreWiring{i, geometry, dataplane::TickRate(kHz), slots, stats, cells, signals,
+          dataplane::PollCoreWiring{i, geometry, dataplane::TickRate(kHz), slots, stats, cells, signals, handles,
                                     dataplane::IdlePolicy::yield, 0x1234'5678'0000'0001u},
           TestIo(nics[i])));
   }
@@ -407,6 +407,7 @@ class Harness {
   dataplane::StatsSegment stats;
   dataplane::LinkCells cells;
   dataplane::NodeSignals signals;
+  dataplane::HandleTable handles = *dataplane::HandleTable::create();
   std::vector<TestNic> nics;
   std::vector<std::unique_ptr<dataplane::PollCore<TestIo>>> cores;
 };

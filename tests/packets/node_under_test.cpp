@@ -50,7 +50,8 @@ NodeUnderTest::NodeUnderTest() {
                                          .rights = rights_,
                                          .stats = stats_,
                                          .cells = cells_,
-                                         .signals = signals_};
+                                         .signals = signals_,
+                                         .handles = handles_};
   core_ = std::make_unique<dataplane::PollCore<MemoryIo>>(wiring, MemoryIo(port_));
   core_->turn();
 }

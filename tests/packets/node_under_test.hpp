@@ -137,6 +137,7 @@ class NodeUnderTest {
   dataplane::StatsSegment stats_{stats_memory_.get(), kGeometry};
   dataplane::LinkCells cells_{kGeometry};
   dataplane::NodeSignals signals_;
+  dataplane::HandleTable handles_ = *dataplane::HandleTable::create();
   MemoryPort port_;
   std::unique_ptr<dataplane::PollCore<MemoryIo>> core_;
   abi::RingConsumer requests_;
