@@ -26,6 +26,7 @@ constexpr abi::Geometry kGeometry{.poll_cores = 1,
                                   .control_ring = 1u << 16,
                                   .processes = 1024};
 constexpr std::size_t kBody = 64;
+constexpr std::uint64_t kTscHz = 1'000'000'000;  // any: deadlines here are an hour away
 
 /// Answers each message with its own body; offsets are those of pg_message in abi/guest/promisegrid.h.
 constexpr std::string_view kEcho = R"((module
@@ -59,6 +60,8 @@ class Bench {
     abi::WorkerRequest header{};
     header.process = process;
     header.reply_slot = abi::send_once_slot(0, entry_++ & (kGeometry.in_flight - 1));
+    header.deadline_us = ~0u;
+    header.dispatched_tsc = started_;
     std::byte* record = requests_.reserve(abi::kRecordHeader + kBody);
     std::memcpy(record + 4, reinterpret_cast<std::byte*>(&header) + 4, sizeof header - 4);
     std::memset(record + sizeof header, 7, kBody);
@@ -71,7 +74,15 @@ class Bench {
     replies_.release();
     return taken;
   }
-  void turn() { core_.turn(); }
+  /// One turn, and another one when a quantum ended within it.
+  bool serve(std::uint32_t count) {
+    std::uint32_t taken = 0;
+    for (int turns = 0; turns < 3 && taken != count; ++turns) {
+      core_.turn();
+      taken += take();
+    }
+    return taken == count;
+  }
   /// Plays the worker's part with nothing in it.
   std::uint32_t discard() {
     abi::RingConsumer& ring = own_;
@@ -94,7 +105,8 @@ class Bench {
   std::unique_ptr<std::byte, Free> segment_{make()};
   wasm::Engine engine_ = *wasm::Engine::create({.instances = kGeometry.processes, .memory_max = 1u << 20});
   Ticker ticker_{engine_};
-  WorkerCore core_{segment_.get(), kGeometry, 0, engine_, ticker_};
+  WorkerCore core_{segment_.get(), kGeometry, 0, kTscHz, engine_, ticker_};
+  const std::uint64_t started_ = core_.clock().now();
   wasm::Linker linker_ = *make_guest_linker(engine_, core_);
   abi::RingProducer requests_{segment_.get() + abi::request_ring_offset(kGeometry, 0), kGeometry.request_ring};
   abi::RingConsumer own_{segment_.get() + abi::request_ring_offset(kGeometry, 0), kGeometry.request_ring};
@@ -109,8 +121,7 @@ void Activation(benchmark::State& state) {
   for (auto _ : state) {
     for (std::uint32_t i = 0; i < burst; ++i) bench.request(0);
     bench.publish();
-    bench.turn();
-    if (bench.take() != burst) state.SkipWithError("answers are missing");
+    if (!bench.serve(burst)) state.SkipWithError("answers are missing");
   }
   state.SetItemsProcessed(state.iterations() * burst);
 }
@@ -123,8 +134,7 @@ void ActivationOfMany(benchmark::State& state) {
   for (auto _ : state) {
     for (std::uint32_t i = 0; i < 32; ++i) bench.request(next++ % processes);
     bench.publish();
-    bench.turn();
-    if (bench.take() != 32) state.SkipWithError("answers are missing");
+    if (!bench.serve(32)) state.SkipWithError("answers are missing");
   }
   state.SetItemsProcessed(state.iterations() * 32);
 }

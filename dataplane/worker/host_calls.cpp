@@ -1,5 +1,6 @@
 // receive and send, straight between a guest's memory, its mailbox and the reply rings (abi/guest/promisegrid.h).
 // Nothing that a guest passes is believed; every refusal is a number it gets back.
+#include <algorithm>
 #include <cstddef>
 #include <cstring>
 
@@ -49,31 +50,53 @@ std::int32_t call_send(void* core, std::uint32_t pointer, std::uint32_t length) 
 
 }  // namespace
 
+/// Takes a message away that the guest will not see.
+[[gnu::noinline]] void WorkerCore::drop_front(InstanceSlot& slot) noexcept {
+  pool_.give_back(slot.mailbox.pop(pool_));
+  --slot.offered;
+}
+
 std::int32_t WorkerCore::receive(std::uint32_t pointer, std::uint32_t capacity) noexcept {
   InstanceSlot& slot = *current_;
   if (slot.offered == 0) return 0;
-  const std::uint32_t index = slot.mailbox.front();
+  if (ticker_.ticks() != seen_tick_) [[unlikely]] {
+    charge(slot);
+    now_ = clock_.now();
+    // One message at least, so that everybody gets on; the rest was not offered, and waits for the next round.
+    if (slot.debt_ns >= kQuantumNs && slot.received != 0) return static_cast<std::int32_t>(slot.offered = 0);
+  }
+  const abi::WorkerRequest* header;
+  std::uint32_t index;
+  for (;;) {
+    index = slot.mailbox.front();
+    header = reinterpret_cast<const abi::WorkerRequest*>(pool_[index].record);  // a ring's: each field read once
+    if (!clock_.is_past(now_, header->dispatched_tsc, header->deadline_us)) [[likely]] break;
+    // Its poll core has answered `no_answer`, or is about to. Answers and notices have no deadline of their own.
+    if (!abi::is_send_once(pool_[index].reply_slot) || header->deadline_us == 0) break;
+    drop_front(slot);
+    if (slot.offered == 0) return 0;
+  }
   const Message& message = pool_[index];
   const std::uint32_t length = sizeof(pg_message) + message.body_length;
   if (capacity < length) return PG_ERROR_LENGTH;
   std::byte* buffer = slot.instance->translate(pointer, length);
   if (buffer == nullptr) return PG_ERROR_POINTER;
 
-  const auto& header = *reinterpret_cast<const abi::WorkerRequest*>(message.record);  // a ring's: each field read once
   PG_STORE(buffer, version, PG_ABI_VERSION);
-  PG_STORE(buffer, kind, header.kind);
-  PG_STORE(buffer, reason, header.reason);
+  PG_STORE(buffer, kind, header->kind);
+  PG_STORE(buffer, reason, header->reason);
   PG_STORE(buffer, to, PG_HANDLE_SELF);
   PG_STORE(buffer, reply, PG_HANDLE_NONE);
   PG_STORE(buffer, body_length, message.body_length);
-  std::memcpy(buffer + offsetof(pg_message, id), header.id, sizeof header.id);
-  PG_STORE(buffer, label, header.label);
-  PG_STORE(buffer, deadline_us, header.deadline_us);
-  std::memcpy(buffer + offsetof(pg_message, rights), header.rights, sizeof header.rights);
+  std::memcpy(buffer + offsetof(pg_message, id), header->id, sizeof header->id);
+  PG_STORE(buffer, label, header->label);
+  PG_STORE(buffer, deadline_us, header->deadline_us);
+  std::memcpy(buffer + offsetof(pg_message, rights), header->rights, sizeof header->rights);
   store<std::uint32_t>(buffer, offsetof(pg_message, rights_mode), 0);
   store<std::uint64_t>(buffer, offsetof(pg_message, reserved), 0);
-  slot.handling = message.reply_slot;
-  if (message.reply_slot != 0) {
+  slot.handling = 0;
+  if (abi::is_send_once(message.reply_slot)) {
+    slot.handling = message.reply_slot;
     PG_STORE(buffer, reply, ReplyHandle(message.reply_slot, message.reply_generation).value());
     Outstanding& entry = outstanding_.at(message.reply_slot);
     if (entry.slot != 0) [[unlikely]] {  // past its deadline, settled by its poll core
@@ -82,7 +105,11 @@ std::int32_t WorkerCore::receive(std::uint32_t pointer, std::uint32_t capacity) 
     }
     entry = {message.reply_slot, message.reply_generation, slot.process, 0};
     ++slot.unanswered;
+  } else if (message.reply_slot == kOwnAnswer) {
+    waiting_.remove(slot.process);
+    PG_STORE(buffer, label, 0);
   }
+  slot.in_hand = message.record;
   std::memcpy(buffer + sizeof(pg_message), message.record + abi::kRecordHeader, message.body_length);
 
   (void)slot.mailbox.pop(pool_);
@@ -116,6 +143,34 @@ std::int32_t WorkerCore::receive(std::uint32_t pointer, std::uint32_t capacity) 
   return 0;
 }
 
+/// To a right that the process holds, by way of the home poll core, which knows what the handle means. It inherits from
+/// the message in hand: one hop more, and no more time than that one has left.
+[[gnu::noinline]] std::int32_t WorkerCore::request(const std::byte* message, std::uint32_t handle,
+                                                   std::span<const std::byte> body) noexcept {
+  InstanceSlot& slot = *current_;
+  if (!waiting_.is_room(slot.process)) return PG_ERROR_BUSY;
+  std::uint32_t deadline_us = PG_LOAD(message, deadline_us);
+  std::uint32_t hops = slot.hops;
+  if (slot.in_hand != nullptr) {
+    const auto& in_hand = *reinterpret_cast<const abi::WorkerRequest*>(slot.in_hand);
+    hops = in_hand.hops;
+    if (in_hand.kind != static_cast<std::uint8_t>(abi::Kind::notice)) {
+      const std::uint32_t left_us = clock_.left_us(clock_.now(), in_hand.dispatched_tsc, in_hand.deadline_us);
+      deadline_us = deadline_us == 0 ? left_us : std::min(deadline_us, left_us);
+    }
+  }
+  const GuestRequest sent{.process = slot.process,
+                          .process_generation = slot.generation,
+                          .incarnation = slot.incarnation,
+                          .handle = handle,
+                          .deadline_us = deadline_us,
+                          .hops = static_cast<std::uint8_t>(std::min(hops + 1, 255u)),
+                          .id = load<std::uint64_t>(message, offsetof(pg_message, id))};
+  if (!replies_.request(home_core_, sent, body)) return PG_ERROR_BUSY;
+  waiting_.add(slot.process);
+  return 0;
+}
+
 std::int32_t WorkerCore::send(std::uint32_t pointer, std::uint32_t length) noexcept {
   InstanceSlot& slot = *current_;
   if (length < sizeof(pg_message) || length > PG_MESSAGE_MAX) return PG_ERROR_LENGTH;
@@ -131,7 +186,12 @@ std::int32_t WorkerCore::send(std::uint32_t pointer, std::uint32_t length) noexc
   const std::uint32_t to = PG_LOAD(message, to);
   const std::span body(message + sizeof(pg_message), length - sizeof(pg_message));
   if (ReplyHandle::is_one(to)) return answer(to, kind, reason, body);
-  if (to != PG_HANDLE_LOG) return PG_ERROR_HANDLE;
+  if (to != PG_HANDLE_LOG) {
+    if (to >= 32 || (slot.handles >> to & 1) == 0) return PG_ERROR_HANDLE;  // bits of granted handles only
+    if (kind != abi::Kind::request || reason != abi::Reason::none || PG_LOAD(message, reply) > PG_HANDLE_SELF)
+      return PG_ERROR_MESSAGE;
+    return request(message, to, body);
+  }
   if (kind != abi::Kind::notice) return PG_ERROR_MESSAGE;
   return replies_.tell(home_core_, abi::ReplyType::log, slot.process, abi::Reason::none, body) ? 0 : PG_ERROR_BUSY;
 }

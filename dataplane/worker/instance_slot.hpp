@@ -7,31 +7,50 @@
 
 #include "abi/shared/handover.hpp"
 #include "dataplane/worker/mailbox.hpp"
+#include "dataplane/worker/restarts.hpp"
 #include "drivers/wasm/instance.hpp"
 #include "drivers/wasm/module.hpp"
 
 namespace pgrid::worker {
 
-/// Made by the loader thread, then owned by the worker thread until it is unloaded.
-struct InstanceSlot {
+/// Made by the loader thread, then owned by the worker thread until it is unloaded. What every message needs lies in the
+/// first line, what every activation needs in the second.
+struct alignas(64) InstanceSlot {
   std::uint32_t process = 0;
-  std::uint32_t generation = 0;
-  abi::ProcessLimits limits{};
-
-  [[nodiscard]] std::uint64_t limit_ns() const noexcept { return std::uint64_t{limits.time_limit_us} * 1000; }
-
-  wasm::BoundModule code;
-  std::optional<wasm::Instance> instance;  // nothing: its last rebuild failed
-
+  std::uint32_t room = 0;        // messages that its mailbox takes; 0 while it is left alone
   Mailbox mailbox;
-  bool ready = false;            // in the list of those to be served
-  InstanceSlot* next_ready = nullptr;
+  InstanceSlot* next = nullptr;  // in the list of those to be served, or of those left alone
 
   // Of the activation that runs, or of the last one.
   std::uint32_t offered = 0;     // messages that it may still read
   std::uint32_t received = 0;    // messages that it read
   std::uint32_t handling = 0;    // send-once slot of the message it read last; 0: none, or it is answered
   std::uint32_t unanswered = 0;  // read and not answered; a hint: those past their deadline count until overwritten
+  const std::byte* in_hand = nullptr;  // WorkerRequest that it read last in this activation; nullptr: none
+
+  std::uint32_t hops = 0;        // functions passed by the message that this instance read last
+  bool ready = false;            // in the list of those to be served
+  bool left_alone = false;       // in the other
+
+  std::optional<wasm::Instance> instance;  // nothing: it is left alone, or was and nobody has sent since
+  std::uint64_t limit_ns = 0;    // CPU time per message
+  std::uint64_t debt_ns = 0;     // CPU time that it used beyond its quantum, and has not sat out yet
+  std::uint32_t generation = 0;
+  std::uint32_t incarnation = 0;  // of the instance; never the same twice on one worker
+  std::uint32_t handles = 0;      // bit n: the process holds handle n
+
+  abi::ProcessLimits limits{};
+  wasm::BoundModule code;
+
+  Restarts restarts;
+  std::uint64_t serve_again = 0;  // tick of the clock, while it is left alone
+
+  // What control was not told yet.
+  std::string event_text;
+  std::uint32_t event_back_off_ms = 0;
+  bool event_waits = false;       // in the list of such slots
+  std::uint64_t event_told = 0;   // tick of the clock at which control was told last; 0: never
+  InstanceSlot* next_event = nullptr;
 };
 
 }  // namespace pgrid::worker

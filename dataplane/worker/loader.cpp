@@ -13,6 +13,7 @@ namespace pgrid::worker {
 namespace {
 
 constexpr std::uint32_t kMailboxMax = 4096;  // abi/shared/handover.hpp
+constexpr std::uint32_t kGrantsMask = ((1u << abi::kGrantsMax) - 1) << abi::kFirstGrant;  // a bit for each handle
 
 /// A sealed memory file, mapped for as long as it takes to read it.
 class MappedCode {
@@ -61,10 +62,14 @@ std::unexpected<Error> worker_is_gone() { return fail(Errc::unavailable, "load a
 
 }  // namespace
 
-Result<abi::ProcessState> Loader::carry_out(dataplane::Datagram& datagram) {
+Result<std::optional<abi::ProcessState>> Loader::carry_out(dataplane::Datagram& datagram) {
   if (const auto message = datagram.as<abi::LoadProcess>(abi::HandoverType::load_process))
     return load(*message, datagram.nb_fds == 1 ? std::move(datagram.fds[0]) : UniqueFd());
   if (const auto message = datagram.as<abi::UnloadProcess>(abi::HandoverType::unload_process)) return unload(*message);
+  if (const auto message = datagram.as<abi::SetHandle>(abi::HandoverType::set_handle)) {
+    if (auto set = set_handle(*message); !set) return std::unexpected(set.error());
+    return std::nullopt;
+  }
   return fail(Errc::protocol, "read from the data plane", "a message that workers do not take",
               "data plane and worker must be of one build: install both");
 }
@@ -96,6 +101,19 @@ Result<abi::ProcessState> Loader::unload(const abi::UnloadProcess& message) {
   if (!wait_(order)) return worker_is_gone();
   if (order.slot != nullptr) memory_of_.erase(message.process);
   return state_of(message, abi::ProcessStatus::unloaded);
+}
+
+Result<void> Loader::set_handle(const abi::SetHandle& message) {
+  if (!abi::is_grant(message.handle)) return {};  // nothing that a process could hold
+  Order order;
+  order.what = Order::What::set_handle;
+  order.process = message.process;
+  order.generation = message.generation;
+  order.handle = message.handle;
+  order.held = message.held != 0;
+  orders_.put(order);
+  if (!wait_(order)) return worker_is_gone();
+  return {};
 }
 
 Result<void> Loader::check(const abi::LoadProcess& message) const {
@@ -136,6 +154,7 @@ Result<std::unique_ptr<InstanceSlot>> Loader::make_slot(const abi::LoadProcess& 
   slot->process = message.process;
   slot->generation = message.generation;
   slot->limits = message.limits;
+  slot->handles = message.handles & kGrantsMask;
   slot->code = std::move(*bound);
   return slot;
 }

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 
 #include "abi/shared/handover.hpp"
@@ -30,13 +31,14 @@ class Loader {
   Loader(const wasm::Engine& engine, const wasm::Linker& linker, OrderBox& orders, const LoaderLimits& limits, Wait wait)
       : engine_(engine), linker_(linker), orders_(orders), limits_(limits), wait_(std::move(wait)) {}
 
-  /// Carries out one message of the data plane and gives the answer to it. An error: the peer is not a data plane, or the
+  /// Carries out one message of the data plane and gives the answer to it, if it wants one. An error: the peer is not a data plane, or the
   /// worker thread is gone.
-  [[nodiscard]] Result<abi::ProcessState> carry_out(dataplane::Datagram& datagram);
+  [[nodiscard]] Result<std::optional<abi::ProcessState>> carry_out(dataplane::Datagram& datagram);
 
  private:
   [[nodiscard]] Result<abi::ProcessState> load(const abi::LoadProcess& message, UniqueFd code);
   [[nodiscard]] Result<abi::ProcessState> unload(const abi::UnloadProcess& message);
+  [[nodiscard]] Result<void> set_handle(const abi::SetHandle& message);
   [[nodiscard]] Result<std::unique_ptr<InstanceSlot>> make_slot(const abi::LoadProcess& message, UniqueFd code) const;
   [[nodiscard]] Result<void> check(const abi::LoadProcess& message) const;
 

@@ -14,11 +14,15 @@ namespace pgrid::worker {
 
 inline constexpr std::uint32_t kNoMessage = ~0u;
 
+/// In place of a send-once right: what came of a request that the process sent itself. No right has this number.
+inline constexpr std::uint32_t kOwnAnswer = 1;
+static_assert(!abi::is_send_once(kOwnAnswer));
+
 /// One waiting message. Half a cache line: a burst of 32 stays within 16 lines.
 struct alignas(32) Message {
   const std::byte* record;         // WorkerRequest and body: in a request ring, or in the pool
   std::uint32_t body_length;       // checked by the ring
-  std::uint32_t reply_slot;        // checked; 0: nobody waits for an answer
+  std::uint32_t reply_slot;        // checked send-once right, or kOwnAnswer; 0: nobody waits for an answer
   std::uint32_t reply_generation;
   std::uint32_t offered;           // activations that were offered it and returned without reading it
   std::uint32_t next;              // in its mailbox, or in the pool's free list
@@ -94,6 +98,23 @@ class Mailbox {
     if (first_in_ring_ == index) first_in_ring_ = first_;
     --count_;
     return index;
+  }
+  /// Takes out every message for which `drop(index)` is true; its buffer is `drop`'s to give back. For restarts.
+  template <typename Drop>
+  void remove_if(MessagePool& pool, Drop drop) noexcept {
+    std::uint32_t before = kNoMessage;
+    for (std::uint32_t index = first_; count_ != 0 && index != kNoMessage;) {
+      const std::uint32_t next = pool[index].next;
+      if (!drop(index)) {
+        before = index;
+      } else {
+        (before == kNoMessage ? first_ : pool[before].next) = next;
+        if (last_ == index) last_ = before;
+        if (first_in_ring_ == index) first_in_ring_ = next;
+        --count_;
+      }
+      index = next;
+    }
   }
   /// Copies what is still in a ring.
   void keep(MessagePool& pool) noexcept {

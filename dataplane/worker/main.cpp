@@ -120,7 +120,7 @@ Result<Welcomed> say_hello(HandoverSocket& socket, std::uint32_t index) {
   if (const auto refused = datagram.as<abi::Refused>(abi::HandoverType::refused))
     return fail(Errc::not_permitted, operation, std::string(refused->text, ::strnlen(refused->text, sizeof refused->text)));
   const auto welcome = datagram.as<abi::Welcome>(abi::HandoverType::welcome);
-  if (!welcome || datagram.nb_fds != 1 || welcome->segments != 1)
+  if (!welcome || datagram.nb_fds != 1 || welcome->segments != 1 || welcome->tsc_hz == 0)
     return fail(Errc::protocol, operation, "its answer makes no sense", "data plane and worker must be of one build: install both");
   return Welcomed{*welcome, std::move(datagram.fds[0])};
 }
@@ -145,7 +145,7 @@ Result<void> serve(HandoverSocket& socket, int signals, Loader& loader, const Wo
     }
     const auto state = loader.carry_out(datagram);
     if (!state) return std::unexpected(state.error());
-    if (!socket.send(*state)) return {};
+    if (*state && !socket.send(**state)) return {};
   }
 }
 
@@ -179,7 +179,7 @@ Error run(const Arguments& arguments, const config::NodeConfig& config) {
   const auto engine = wasm::Engine::create({.instances = geometry.processes, .memory_max = config.limits.memory_max});
   if (!engine) return engine.error();
   Ticker ticker(*engine);
-  WorkerCore core(rings->data(), geometry, arguments.index, *engine, ticker);
+  WorkerCore core(rings->data(), geometry, arguments.index, welcomed->welcome.tsc_hz, *engine, ticker);
   const auto linker = make_guest_linker(*engine, core);
   if (!linker) return linker.error();
 

@@ -11,10 +11,12 @@
 namespace pgrid::worker {
 
 struct Order {
-  enum class What : std::uint8_t { load, unload };
+  enum class What : std::uint8_t { load, unload, set_handle };
   What what = What::load;
   std::uint32_t process = 0;
   std::uint32_t generation = 0;
+  std::uint32_t handle = 0;            // set_handle: which one
+  bool held = false;                   // set_handle: the process holds it from now on, or does not
   std::unique_ptr<InstanceSlot> slot;  // load: the new one; when done: what the worker has no use for any more
 
   // Valid when done.

@@ -16,6 +16,17 @@ namespace pgrid::worker {
 
 inline constexpr std::size_t kPrefetchAhead = 8 * 128;  // bytes: eight answers of 64 bytes; past the end it does no harm
 
+/// A guest's request on its way to its home poll core (abi::WorkerReply of type send).
+struct GuestRequest {
+  std::uint32_t process;
+  std::uint32_t process_generation;
+  std::uint32_t incarnation;
+  std::uint32_t handle;
+  std::uint32_t deadline_us;
+  std::uint8_t hops;
+  std::uint64_t id;
+};
+
 /// The reply rings of one worker. Owned by the worker thread. Nothing is seen before `publish`.
 class ReplyWriter {
  public:
@@ -36,15 +47,28 @@ class ReplyWriter {
     return true;
   }
 
-  /// A log line or an event, by way of `core`. False: no room beside the answers' part; nothing is written.
+  /// A log line or an event (with its two numbers), by way of `core`. False: no room beside the answers' part; nothing is
+  /// written.
   [[nodiscard]] bool tell(std::uint32_t core, abi::ReplyType type, std::uint32_t process, abi::Reason reason,
-                          std::span<const std::byte> text) noexcept {
-    const auto length = abi::kRecordHeader + static_cast<std::uint32_t>(text.size());
-    // Twice: the record, and the pad that may precede it at the ring's end.
-    if (rings_[core].free_bytes() < answer_part_ + 2 * abi::round_up_64(length)) return false;
-    std::byte* record = rings_[core].reserve(length);
+                          std::span<const std::byte> text, std::uint32_t first = 0, std::uint32_t second = 0) noexcept {
+    std::byte* record = reserve_beside_answers(core, text.size());
     if (record == nullptr) return false;
-    write(record, type, abi::Kind::notice, reason, process, 0, 0, text);
+    write(record, type, abi::Kind::notice, reason, process, first, second, text);
+    commit(core);
+    return true;
+  }
+
+  /// False: as `tell`.
+  [[nodiscard]] bool request(std::uint32_t core, const GuestRequest& request, std::span<const std::byte> body) noexcept {
+    std::byte* record = reserve_beside_answers(core, body.size());
+    if (record == nullptr) return false;
+    write(record, abi::ReplyType::send, abi::Kind::request, abi::Reason::none, request.process, request.handle, 0, body);
+    auto& header = *reinterpret_cast<abi::WorkerReply*>(record);
+    header.deadline_us = request.deadline_us;
+    std::memcpy(header.id, &request.id, sizeof header.id);
+    header.instance = request.incarnation;
+    header.process_generation = request.process_generation;
+    header.hops = request.hops;
     commit(core);
     return true;
   }
@@ -77,6 +101,9 @@ class ReplyWriter {
     header.to_generation = generation;
     std::memset(&header.deadline_us, 0, sizeof header - offsetof(abi::WorkerReply, deadline_us));
     if (!body.empty()) std::memcpy(record + sizeof header, body.data(), body.size());
+  }
+  [[nodiscard]] std::byte* reserve_beside_answers(std::uint32_t core, std::size_t body) noexcept {
+    return rings_[core].reserve(abi::kRecordHeader + static_cast<std::uint32_t>(body), answer_part_);
   }
   void commit(std::uint32_t core) noexcept {
     rings_[core].commit();

@@ -58,14 +58,20 @@ void Ticker::run() {
 }
 
 void Ticker::count() noexcept {
-  ticks_.store(ticks_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+  ticks_.store(ticks_.load(std::memory_order_relaxed) + 1, std::memory_order_release);
+}
+
+void Ticker::pass(std::uint64_t ns) noexcept {
+  used_ns_.store(used_ns_.load(std::memory_order_relaxed) + ns, std::memory_order_relaxed);
+  for (std::uint64_t ticks = (ns + kTickNs - 1) / kTickNs; ticks != 0; --ticks) count();
 }
 
 void Ticker::look() {
   const std::uint64_t limit = limit_ns_.load(std::memory_order_relaxed);
   const std::uint64_t in_hand = in_hand_.load(std::memory_order_relaxed);
-  if (limit == 0) return;
   const std::uint64_t now = now_ns(clock_);
+  used_ns_.store(now, std::memory_order_relaxed);
+  if (limit == 0) return;
   if (in_hand != seen_) {
     seen_ = in_hand;
     seen_ns_ = now;

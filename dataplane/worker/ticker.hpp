@@ -49,6 +49,11 @@ class Ticker {
   /// Rises with every look and before the epoch does: for whoever wants to know cheaply that time passed. A guest's limit
   /// need not be restarted while this stays the same.
   [[nodiscard]] std::uint64_t ticks() const noexcept { return ticks_.load(std::memory_order_relaxed); }
+  /// CPU time that the worker thread had used at the last look, in ns; stands still while the ticker sleeps.
+  [[nodiscard]] std::uint64_t used_ns() const noexcept { return used_ns_.load(std::memory_order_relaxed); }
+
+  /// Tests, of a ticker that does not watch: the worker thread used so much CPU time.
+  void pass(std::uint64_t ns) noexcept;
 
  private:
   void run();
@@ -60,6 +65,7 @@ class Ticker {
   std::uint64_t seen_ = 0;     // message at the last look; the ticker's own
   std::uint64_t seen_ns_ = 0;  // CPU time at which it was first seen
   alignas(64) std::atomic<std::uint64_t> ticks_ = 0;  // written by the ticker
+  std::atomic<std::uint64_t> used_ns_ = 0;              // written by the ticker, before ticks_
   alignas(64) std::atomic<std::uint64_t> in_hand_ = 0;  // written by the worker: rises with every message
   std::atomic<std::uint64_t> limit_ns_ = 0;             // written by the worker; 0: no guest runs
   std::atomic<std::uint32_t> idle_ = 0;

@@ -1,6 +1,6 @@
 #include "dataplane/worker/worker_core.hpp"
 
-#include <cstring>
+#include <algorithm>
 #include <utility>
 
 #include "abi/shared/stats.hpp"
@@ -8,112 +8,57 @@
 namespace pgrid::worker {
 namespace {
 
-/// Requests that can wait here at once: what poll cores may have in flight on one worker, and as many notices again.
+/// Messages that can wait here at once: what poll cores may have in flight on one worker, as many notices again, and what
+/// comes of guests' requests.
 std::uint32_t pool_size(const abi::Geometry& geometry) {
-  return geometry.poll_cores * 2 * abi::worker_in_flight_max(geometry);
+  return geometry.poll_cores * 2 * abi::worker_in_flight_max(geometry) + abi::guest_requests_max(geometry);
 }
 
-std::uint32_t read_once(const std::uint32_t& shared) noexcept {
-  return *static_cast<const volatile std::uint32_t*>(&shared);
+template <typename T>
+T read_once(const T& shared) noexcept {
+  return *static_cast<const volatile T*>(&shared);
 }
 
 }  // namespace
 
-WorkerCore::WorkerCore(std::byte* segment, const abi::Geometry& geometry, std::uint32_t worker,
+WorkerCore::WorkerCore(std::byte* segment, const abi::Geometry& geometry, std::uint32_t worker, std::uint64_t tsc_hz,
                        const wasm::Engine& engine, Ticker& ticker)
     : geometry_(geometry),
       engine_(engine),
       ticker_(ticker),
+      clock_(tsc_hz),
       line_(*reinterpret_cast<abi::WorkerLine*>(segment + sizeof(abi::SegmentHeader))),
       replies_(segment, geometry),
       home_core_(worker % geometry.poll_cores),
       pool_(pool_size(geometry)),
       outstanding_(geometry),
-      slots_(abi::kProcessesMax) {
+      waiting_(geometry),
+      slots_(abi::kProcessesMax),
+      now_(clock_.now()) {
   for (std::uint32_t core = 0; core < geometry.poll_cores; ++core)
     requests_[core] = abi::RingConsumer(segment + abi::request_ring_offset(geometry, core), geometry.request_ring);
 }
 
-// ---- processes come and go
-
-WorkerCore::Attached WorkerCore::attach(std::unique_ptr<InstanceSlot> slot) {
-  std::string text;
-  if (slot->process >= slots_.size()) return {false, "process index out of range", std::move(slot)};
-  // The old instance goes first: its place in the pool may be the one that the new one takes.
-  std::unique_ptr<InstanceSlot> old;
-  if (InstanceSlot* present = slots_[slot->process].get()) old = detach(present->process, present->generation);
-  if (!rebuild(*slot, text)) return {false, std::move(text), std::move(slot)};
-  slots_[slot->process] = std::move(slot);
-  return {true, {}, std::move(old)};
-}
-
-std::unique_ptr<InstanceSlot> WorkerCore::detach(std::uint32_t process, std::uint32_t generation) {
-  if (process >= slots_.size() || slots_[process] == nullptr || slots_[process]->generation != generation) return {};
-  std::unique_ptr<InstanceSlot> slot = std::move(slots_[process]);
-  fail_waiting(*slot);
-  outstanding_.take_all(process, [&](const Outstanding& held) {
-    refuse(process, held.slot, held.generation, abi::Reason::process_failed);
-  });
-  replies_.publish();
-  // Out of the ready list, which is walked in turn() only.
-  InstanceSlot* before = nullptr;
-  for (InstanceSlot* at = first_ready_; at != nullptr; before = at, at = at->next_ready) {
-    if (at != slot.get()) continue;
-    (before == nullptr ? first_ready_ : before->next_ready) = at->next_ready;
-    if (last_ready_ == at) last_ready_ = before;
-    break;
-  }
-  if (slot->instance) {
-    slot->instance.reset();
-    line_.instances.fetch_sub(1, std::memory_order_relaxed);
-  }
-  return slot;
-}
-
-/// Fresh memory, handles and all. False: `text` says why, and there is no instance.
-bool WorkerCore::rebuild(InstanceSlot& slot, std::string& text) noexcept {
-  if (slot.instance) {
-    slot.instance.reset();  // zeroes the memory and gives its place back, before the next one takes a place
-    line_.instances.fetch_sub(1, std::memory_order_relaxed);
-  }
-  wake_ticker();
-  InstanceSlot* const running = std::exchange(current_, &slot);
-  slot.offered = 0;  // pg_init and the start function may log, and find nothing to receive
-  slot.handling = 0;
-  ticker_.begin(slot.limit_ns());
-  auto made = wasm::Instance::create(engine_, slot.code, {slot.limits.memory_bytes, kGuestTicks});
-  if (made) {
-    slot.instance.emplace(std::move(*made));
-    ticker_.next();
-    if (!slot.instance->initialise(kGuestTicks)) {
-      text = "pg_init: " + slot.instance->take_stop().text;
-      slot.instance.reset();
-    }
-  } else {
-    text = made.error().text;
-  }
-  ticker_.end();
-  current_ = running;
-  if (slot.instance) line_.instances.fetch_add(1, std::memory_order_relaxed);
-  return slot.instance.has_value();
-}
-
 // ---- rings to mailboxes
 
+/// Deficit round robin (M. Shreedhar and G. Varghese, "Efficient Fair Queueing Using Deficit Round Robin", SIGCOMM 1995)
+/// with CPU time for bytes. Nobody knows before what a message will cost, so the deficit is a debt, paid afterwards: a
+/// process that ran for n quanta sits out n - 1 rounds in which others are served. Whose activations are short never
+/// owes anything.
 bool WorkerCore::turn() noexcept {
+  if (!left_alone_.empty() || !waiting_events_.empty()) [[unlikely]] supervise();
   for (std::uint32_t core = 0; core < geometry_.poll_cores; ++core) drain(core);
   bool found = drained_ != 0;
-  InstanceSlot* const last = last_ready_;  // those that become ready again wait for the next turn
-  while (first_ready_ != nullptr) {
-    InstanceSlot& slot = *first_ready_;
-    first_ready_ = slot.next_ready;
+  const InstanceSlot* const last = ready_.last();  // those that become ready again wait for the next turn
+  const bool alone = ready_.first() == last;
+  while (!ready_.empty()) {
+    InstanceSlot& slot = ready_.pop();
     slot.ready = false;
-    activate(slot);
-    if (!slot.mailbox.empty()) make_ready(slot);
+    if (slot.debt_ns == 0 || may_run(slot, alone)) activate(slot);
+    if (!slot.mailbox.empty() && !slot.left_alone) make_ready(slot);
     found = true;
     if (&slot == last) break;
   }
-  if (first_ready_ == nullptr) last_ready_ = nullptr;
   if (drained_ != 0) release_rings();
   replies_.publish();
   return found;
@@ -125,13 +70,16 @@ inline void WorkerCore::accept(std::uint32_t poll_core, const abi::RingRecord& r
   const std::uint32_t process = read_once(request.process);
   const std::uint32_t reply_slot = read_once(request.reply_slot);
   const std::uint32_t reply_generation = read_once(request.reply_generation);
+  const auto kind = static_cast<abi::Kind>(read_once(request.kind));
+  if (kind == abi::Kind::answer || kind == abi::Kind::non_commitment) [[unlikely]]
+    return accept_answer(process, reply_generation, record);
   const bool answerable = reply_slot != 0 && outstanding_.is_valid(reply_slot, poll_core);
   const auto say = [&](abi::Reason reason) {
     if (answerable) refuse(process, reply_slot, reply_generation, reason);
   };
   InstanceSlot* slot = process < slots_.size() ? slots_[process].get() : nullptr;
   if (slot == nullptr) return say(abi::Reason::busy);  // not loaded yet, or just removed: nothing was done
-  if (slot->mailbox.count() >= slot->limits.mailbox) return say(abi::Reason::busy);
+  if (slot->mailbox.count() >= slot->room) return say(abi::Reason::busy);
   const std::uint32_t index = pool_.take();
   if (index == kNoMessage) return say(abi::Reason::busy);
 
@@ -140,6 +88,23 @@ inline void WorkerCore::accept(std::uint32_t poll_core, const abi::RingRecord& r
   message.body_length = record.length - abi::kRecordHeader;
   message.reply_slot = answerable ? reply_slot : 0;
   message.reply_generation = reply_generation;
+  message.offered = 0;
+  slot->mailbox.push(pool_, index);
+  if (!slot->ready) make_ready(*slot);
+}
+
+/// What came of a guest's request. There is room for it whatever waits: see WaitingRequests.
+[[gnu::noinline]] void WorkerCore::accept_answer(std::uint32_t process, std::uint32_t incarnation,
+                                                 const abi::RingRecord& record) noexcept {
+  InstanceSlot* slot = process < slots_.size() ? slots_[process].get() : nullptr;
+  const bool is_awaited = slot != nullptr && slot->incarnation != 0 && slot->incarnation == incarnation;
+  const std::uint32_t index = is_awaited ? pool_.take() : kNoMessage;
+  if (index == kNoMessage) return waiting_.remove(process);  // who asked is gone
+  Message& message = pool_[index];
+  message.record = record.data;
+  message.body_length = record.length - abi::kRecordHeader;
+  message.reply_slot = kOwnAnswer;
+  message.reply_generation = incarnation;
   message.offered = 0;
   slot->mailbox.push(pool_, index);
   if (!slot->ready) make_ready(*slot);
@@ -158,7 +123,7 @@ void WorkerCore::drain(std::uint32_t poll_core) noexcept {
 
 /// After the guests ran: whoever has unread messages is in the ready list.
 void WorkerCore::release_rings() noexcept {
-  for (InstanceSlot* slot = first_ready_; slot != nullptr; slot = slot->next_ready) slot->mailbox.keep(pool_);
+  for (InstanceSlot* slot = ready_.first(); slot != nullptr; slot = slot->next) slot->mailbox.keep(pool_);
   for (std::uint32_t core = 0; core < geometry_.poll_cores; ++core)
     if ((drained_ >> core & 1) != 0) requests_[core].release();
   drained_ = 0;
@@ -166,36 +131,55 @@ void WorkerCore::release_rings() noexcept {
 
 void WorkerCore::make_ready(InstanceSlot& slot) noexcept {
   slot.ready = true;
-  slot.next_ready = nullptr;
-  if (first_ready_ == nullptr)
-    first_ready_ = &slot;
-  else
-    last_ready_->next_ready = &slot;
-  last_ready_ = &slot;
+  ready_.push(slot);
 }
 
 // ---- mailboxes to guests
 
+/// A round for a process in debt. True: it is paid, or nobody else is waiting, and rounds pass as fast as one likes.
+[[gnu::noinline]] bool WorkerCore::may_run(InstanceSlot& slot, bool alone) noexcept {
+  slot.debt_ns = alone || slot.debt_ns <= kQuantumNs ? 0 : slot.debt_ns - kQuantumNs;
+  return slot.debt_ns == 0;
+}
+
 void WorkerCore::activate(InstanceSlot& slot) noexcept {
-  if (!slot.instance) {  // the last rebuild failed; whoever sends now makes it try again
-    if (std::string text; !rebuild(slot, text)) {
-      report(slot.process, "still not running: " + text);
-      refuse_front(slot, abi::Reason::broken);
-      return fail_waiting(slot);
-    }
+  if (time_passed()) {  // while nobody's guest ran
+    replies_.publish();
+    charged_tick_ = seen_tick_;
+    charged_ns_ = ticker_.used_ns();
+    now_ = clock_.now();
   }
+  if (!slot.instance && !revive(slot)) return;
   wake_ticker();
   slot.offered = std::min(slot.mailbox.count(), kActivationMax);
   slot.received = 0;
   slot.handling = 0;
   current_ = &slot;
-  ticker_.begin(slot.limit_ns());
+  ticker_.begin(slot.limit_ns);
   const bool returned = slot.instance->activate(kGuestTicks);
   ticker_.end();
   current_ = nullptr;
   settle_unread(slot, !returned);
   if (!returned) [[unlikely]] after_stop(slot);
-  if (time_passed()) replies_.publish();
+  if (slot.in_hand != nullptr) {
+    slot.hops = read_once(reinterpret_cast<const abi::WorkerRequest*>(slot.in_hand)->hops);
+    slot.in_hand = nullptr;
+  }
+  if (ticker_.ticks() != seen_tick_) {
+    charge(slot);
+    (void)time_passed();
+    replies_.publish();
+  }
+}
+
+/// A tick passed while this process ran: what the worker thread used since the last one is put down to it. Never more
+/// than the ticks say, so that time before it does not count, nor time that the host took from us.
+[[gnu::noinline]] void WorkerCore::charge(InstanceSlot& slot) noexcept {
+  const std::uint64_t tick = ticker_.ticks();
+  const std::uint64_t used_ns = ticker_.used_ns();
+  slot.debt_ns += std::min(used_ns - charged_ns_, (tick - charged_tick_) * kTickNs);
+  charged_tick_ = tick;
+  charged_ns_ = used_ns;
 }
 
 /// Counts an offer for what the guest left unread, and gives up on what it has left twice. A guest that stopped after it
@@ -212,25 +196,6 @@ void WorkerCore::settle_unread(InstanceSlot& slot, bool stopped) noexcept {
   for (; given_up != 0; --given_up) refuse_front(slot, abi::Reason::broken);
 }
 
-void WorkerCore::after_stop(InstanceSlot& slot) noexcept {
-  const wasm::Stop stop = slot.instance->take_stop();
-  if (slot.handling != 0) {
-    Outstanding& held = outstanding_.at(slot.handling);
-    refuse(slot.process, held.slot, held.generation, abi::Reason::broken);
-    held.slot = 0;
-    if (slot.unanswered != 0) --slot.unanswered;
-  }
-  if (slot.unanswered != 0) {
-    outstanding_.take_all(slot.process, [&](const Outstanding& held) {
-      refuse(slot.process, held.slot, held.generation, abi::Reason::process_failed);
-    });
-    slot.unanswered = 0;
-  }
-  report(slot.process, stop.text);
-  abi::bump(line_.rebuilds);
-  if (std::string text; !rebuild(slot, text)) report(slot.process, "not running: " + text);
-}
-
 // ---- answers that are not the guest's
 
 void WorkerCore::refuse(std::uint32_t process, std::uint32_t slot, std::uint32_t generation,
@@ -242,18 +207,15 @@ void WorkerCore::refuse(std::uint32_t process, std::uint32_t slot, std::uint32_t
 void WorkerCore::refuse_front(InstanceSlot& slot, abi::Reason reason) noexcept {
   const std::uint32_t index = slot.mailbox.pop(pool_);
   const Message& message = pool_[index];
-  if (message.reply_slot != 0) refuse(slot.process, message.reply_slot, message.reply_generation, reason);
+  if (message.reply_slot == kOwnAnswer)
+    waiting_.remove(slot.process);
+  else if (message.reply_slot != 0)
+    refuse(slot.process, message.reply_slot, message.reply_generation, reason);
   pool_.give_back(index);
 }
 
-void WorkerCore::fail_waiting(InstanceSlot& slot) noexcept {
-  while (!slot.mailbox.empty()) refuse_front(slot, abi::Reason::process_failed);
-}
-
-void WorkerCore::report(std::uint32_t process, const std::string& text) noexcept {
-  const std::size_t length = std::min<std::size_t>(text.size(), abi::kBodyMax);
-  (void)replies_.tell(home_core_, abi::ReplyType::event, process, abi::Reason::broken,
-                      std::as_bytes(std::span(text.data(), length)));
+void WorkerCore::refuse_waiting(InstanceSlot& slot, abi::Reason reason) noexcept {
+  while (!slot.mailbox.empty()) refuse_front(slot, reason);
 }
 
 void WorkerCore::beat() noexcept { abi::bump(line_.heartbeat); }
@@ -267,6 +229,7 @@ void WorkerCore::rest() noexcept {
 void WorkerCore::wake_ticker() noexcept {
   if (!resting_) return;
   resting_ = false;
+  now_ = clock_.now();
   ticker_.busy();
 }
 

@@ -7,11 +7,14 @@
 
 #include "abi/shared/byte_ring.hpp"
 #include "abi/shared/segment.hpp"
+#include "dataplane/worker/clock.hpp"
 #include "dataplane/worker/instance_slot.hpp"
 #include "dataplane/worker/mailbox.hpp"
 #include "dataplane/worker/outstanding.hpp"
 #include "dataplane/worker/reply_writer.hpp"
+#include "dataplane/worker/slot_list.hpp"
 #include "dataplane/worker/ticker.hpp"
+#include "dataplane/worker/waiting_requests.hpp"
 #include "drivers/wasm/engine.hpp"
 
 namespace pgrid::worker {
@@ -20,15 +23,20 @@ inline constexpr std::uint32_t kActivationMax = 32;  // messages that one activa
 inline constexpr std::uint32_t kDrainMax = 256;      // records taken from one ring before guests run again
 inline constexpr std::uint32_t kOffersMax = 2;       // activations that may leave a message unread
 
+/// CPU time that a process may use per round while others wait: one look of the ticker, the finest time there is here for
+/// nothing. Most activations end well within it.
+inline constexpr std::uint64_t kQuantumNs = kTickNs;
+
 /// Owned by the pinned worker thread, all of it; other threads reach it through the load queue only.
 ///  1. Every request that was taken from a ring ends in exactly one answer: the guest's, or ours saying why not.
 ///  2. No memory is allocated between a request and its answer; a rebuild may allocate.
 ///  3. Whatever a guest does, only its own messages suffer.
 class WorkerCore {
  public:
-  /// `segment` is the worker rings segment, mapped and checked; `ticker` the clock of time limits.
-  WorkerCore(std::byte* segment, const abi::Geometry& geometry, std::uint32_t worker, const wasm::Engine& engine,
-             Ticker& ticker);
+  /// `segment` is the worker rings segment, mapped and checked; `tsc_hz` of the poll cores' clock, not 0; `ticker` the clock
+  /// of time limits.
+  WorkerCore(std::byte* segment, const abi::Geometry& geometry, std::uint32_t worker, std::uint64_t tsc_hz,
+             const wasm::Engine& engine, Ticker& ticker);
   WorkerCore(const WorkerCore&) = delete;
   WorkerCore& operator=(const WorkerCore&) = delete;
 
@@ -42,6 +50,9 @@ class WorkerCore {
   /// Stops serving a process; what it had is answered `process_failed`. nullptr: not here, or of another generation.
   [[nodiscard]] std::unique_ptr<InstanceSlot> detach(std::uint32_t process, std::uint32_t generation);
 
+  /// The process holds this handle from now on, or does not. Nothing happens if it is not here in that generation.
+  void set_handle(std::uint32_t process, std::uint32_t generation, std::uint32_t handle, bool held) noexcept;
+
   /// Takes what the rings have and serves everybody once. False: there was nothing to do.
   bool turn() noexcept;
 
@@ -52,22 +63,42 @@ class WorkerCore {
   /// A ring holds what no honest poll core writes.
   [[nodiscard]] bool corrupt() const noexcept;
 
+  [[nodiscard]] Clock& clock() noexcept { return clock_; }
+
   // Host calls, for the guest that runs at the moment.
   [[nodiscard]] std::int32_t receive(std::uint32_t pointer, std::uint32_t capacity) noexcept;
   [[nodiscard]] std::int32_t send(std::uint32_t pointer, std::uint32_t length) noexcept;
 
  private:
+  // worker_core.cpp: rings, mailboxes, turns
   void drain(std::uint32_t poll_core) noexcept;
   void accept(std::uint32_t poll_core, const abi::RingRecord& record) noexcept;
+  void accept_answer(std::uint32_t process, std::uint32_t incarnation, const abi::RingRecord& record) noexcept;
   void release_rings() noexcept;
   void make_ready(InstanceSlot& slot) noexcept;
+  [[nodiscard]] bool may_run(InstanceSlot& slot, bool alone) noexcept;
   void activate(InstanceSlot& slot) noexcept;
+  void charge(InstanceSlot& slot) noexcept;
   void settle_unread(InstanceSlot& slot, bool stopped) noexcept;
-  void after_stop(InstanceSlot& slot) noexcept;
-  bool rebuild(InstanceSlot& slot, std::string& text) noexcept;
-  void fail_waiting(InstanceSlot& slot) noexcept;
   void refuse(std::uint32_t process, std::uint32_t slot, std::uint32_t generation, abi::Reason reason) noexcept;
   void refuse_front(InstanceSlot& slot, abi::Reason reason) noexcept;
+  void refuse_waiting(InstanceSlot& slot, abi::Reason reason) noexcept;
+
+  // supervise.cpp: processes
+  void drop_instance(InstanceSlot& slot) noexcept;
+  bool rebuild(InstanceSlot& slot, std::string& text) noexcept;
+  void after_stop(InstanceSlot& slot) noexcept;
+  bool revive(InstanceSlot& slot) noexcept;
+  void not_running(InstanceSlot& slot, const std::string& text) noexcept;
+  void leave_alone(InstanceSlot& slot, std::uint32_t back_off_ms) noexcept;
+  void supervise() noexcept;
+  void report(InstanceSlot& slot, const std::string& text, std::uint32_t back_off_ms) noexcept;
+  bool is_event_due(const InstanceSlot& slot, std::uint64_t now) const noexcept;
+  bool tell_event(InstanceSlot& slot) noexcept;
+
+  // host_calls.cpp
+  void drop_front(InstanceSlot& slot) noexcept;
+  std::int32_t request(const std::byte* message, std::uint32_t handle, std::span<const std::byte> body) noexcept;
   std::int32_t answer(std::uint32_t handle, abi::Kind kind, abi::Reason reason,
                       std::span<const std::byte> body) noexcept;
   /// Whether a tick passed since the last time this was asked. Answers are published once per burst, but never later than
@@ -79,23 +110,29 @@ class WorkerCore {
     return true;
   }
   void wake_ticker() noexcept;
-  void report(std::uint32_t process, const std::string& text) noexcept;
 
   const abi::Geometry geometry_;
   const wasm::Engine& engine_;
   Ticker& ticker_;
+  Clock clock_;
   abi::WorkerLine& line_;
   abi::RingConsumer requests_[abi::kPollCoresMax];
   std::uint32_t drained_ = 0;  // bit per poll core: records were taken in this turn, and their space not given back yet
   ReplyWriter replies_;
-  const std::uint32_t home_core_;  // takes log lines and events
+  const std::uint32_t home_core_;  // takes what guests send, log lines and events
   MessagePool pool_;
   OutstandingTable outstanding_;
+  WaitingRequests waiting_;
   std::vector<std::unique_ptr<InstanceSlot>> slots_;  // by process index on this node
-  InstanceSlot* first_ready_ = nullptr;
-  InstanceSlot* last_ready_ = nullptr;
+  SlotList<&InstanceSlot::next> ready_;       // a slot is in one of these two at most
+  SlotList<&InstanceSlot::next> left_alone_;
+  SlotList<&InstanceSlot::next_event> waiting_events_;
   InstanceSlot* current_ = nullptr;  // whose guest runs
+  std::uint32_t incarnations_ = 0;   // given out; 0 is nobody's
+  std::uint64_t now_ = 0;            // of the clock, read when a tick passed: reading it takes 10 ns
   std::uint64_t seen_tick_ = 0;
+  std::uint64_t charged_tick_ = 0;   // up to here time was charged to somebody, or was nobody's
+  std::uint64_t charged_ns_ = 0;     // likewise, of the ticker's used_ns
   bool resting_ = false;
 };
 

@@ -49,8 +49,11 @@ bool WorkerLoop::carry_out_order() noexcept {
     order->ok = attached.ok;
     order->text = std::move(attached.text);
     order->slot = std::move(attached.slot);
-  } else {
+  } else if (order->what == Order::What::unload) {
     order->slot = core_.detach(order->process, order->generation);
+    order->ok = true;
+  } else {
+    core_.set_handle(order->process, order->generation, order->handle, order->held);
     order->ok = true;
   }
   order->done.store(true, std::memory_order_release);  // the order is the loader's again

@@ -24,6 +24,10 @@ inline constexpr abi::Geometry kGeometry{.poll_cores = 2,
                                          .control_ring = 1u << 16,
                                          .processes = 8};
 
+/// Of the clock: so fast that 1 ms of it takes this machine minutes, so that a deadline or a back-off passes only when a test
+/// lets it (Clock::skip_us).
+inline constexpr std::uint64_t kTscHz = 1'000'000'000'000'000;
+
 /// What a worker wrote.
 struct Reply {
   abi::WorkerReply header;
@@ -77,6 +81,7 @@ class WorkerTest : public testing::Test {
     header.reply_slot = abi::send_once_slot(core, entry);
     header.reply_generation = generation;
     header.deadline_us = 100'000;
+    header.dispatched_tsc = core_.clock().now();
     header.label = 42;
     write(header, body, core);
   }
@@ -132,7 +137,7 @@ class WorkerTest : public testing::Test {
   std::byte* segment_ = memory_.get();
   wasm::Engine engine_ = *wasm::Engine::create({.instances = 8, .memory_max = 1u << 20});
   Ticker ticker_{engine_};
-  WorkerCore core_{segment_, kGeometry, 0, engine_, ticker_};
+  WorkerCore core_{segment_, kGeometry, 0, kTscHz, engine_, ticker_};
   wasm::Linker linker_ = *make_guest_linker(engine_, core_);
   abi::RingProducer requests_[abi::kPollCoresMax];
   abi::RingConsumer replies_[abi::kPollCoresMax];
