@@ -6,6 +6,7 @@
 #include <atomic>
 #include <thread>
 
+#include "dataplane/control_link.hpp"
 #include "dataplane/idle_policy.hpp"
 #include "tests/dataplane/harness.hpp"
 
@@ -97,6 +98,25 @@ TEST(Link, AnOfferIsWithdrawnOrTakenNeverBoth) {
       EXPECT_TRUE(cell.is_empty());
     }
   }
+}
+
+TEST(ControlLink, FloodsOfLogLinesLeaveRoomForAnswers) {
+  FakeControl control(Harness::small_geometry(), 1);
+  dataplane::LinkCell cell;
+  cell.offer(control.rings());
+  dataplane::ControlLink link(cell);
+  link.follow();
+  const auto posts = [&link](abi::ControlEventType type) {
+    abi::ControlEvent event{};
+    event.type = static_cast<std::uint8_t>(type);
+    std::uint32_t n = 0;
+    while (link.post(event, {})) ++n;
+    return n;
+  };
+  const std::uint32_t half = Harness::small_geometry().control_ring / abi::kRecordHeader / 2;
+  EXPECT_EQ(posts(abi::ControlEventType::log), half);
+  EXPECT_EQ(posts(abi::ControlEventType::punt), 0u);
+  EXPECT_EQ(posts(abi::ControlEventType::answer), half);
 }
 
 TEST(IdlePolicy, SpinsOnlyOnIsolatedCoresOfPhysicalPorts) {

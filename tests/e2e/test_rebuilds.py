@@ -7,7 +7,7 @@ import pathlib
 import time
 
 import case
-from node import EXAMPLES, GUESTS
+from node import EXAMPLES, GUESTS, resident_bytes
 from sandbox import poll
 
 REBUILDS = int(os.environ.get("PGRID_E2E_REBUILDS", "1000000"))
@@ -21,14 +21,6 @@ PATIENT = {"deadline": "20s", "timeout": "30s"}
 # Resident memory may differ by so much: allocators keep free chunks where they happen to lie, and a page that is read
 # for the first time counts. A million rebuilds that leak 2 bytes each exceed it.
 SLACK_BYTES = 1 << 20
-
-
-def resident_bytes(pid):
-    """Exact, page by page; the figures of /proc/PID/status are not."""
-    for line in pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-        if line.startswith("Rss:"):
-            return int(line.split()[1]) << 10
-    raise LookupError(f"no Rss of {pid}")
 
 
 def descriptors(pid):
