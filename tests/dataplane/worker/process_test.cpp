@@ -1,5 +1,6 @@
 // Shows the process pgrid-worker against a data plane that this test plays: hello, rings, loading sealed code, answers, a
-// function that cannot start, unloading, and an end without noise when the data plane goes away or SIGTERM comes.
+// function that cannot start, unloading, and an end without noise when the data plane goes away or SIGTERM comes. All of it
+// within the sandbox, with every way of idling.
 // argv: pgrid-worker's path in PGRID_WORKER.
 #include <fcntl.h>
 #include <gtest/gtest.h>
@@ -16,6 +17,7 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <thread>
 
 #include "abi/shared/records.hpp"
@@ -46,9 +48,6 @@ class WorkerProcess : public testing::Test {
   void SetUp() override {
     char name[] = "/tmp/pgrid-worker-test-XXXXXX";
     folder_ = ::mkdtemp(name);
-    std::ofstream(folder_ / "node.toml") << "[node]\nname = \"test\"\n[[port]]\ndevice = \"null:\"\n"
-                                         << "addresses = [\"192.0.2.1/24\"]\nplaintext = true\n"
-                                         << "[cores]\npoll = [0]\nworkers = [0]\nshared = true\n";
     auto listening = dataplane::listen_at((folder_ / "dataplane.sock").string());
     ASSERT_TRUE(listening) << listening.error().sentence();
     listening_ = std::move(*listening);
@@ -61,7 +60,10 @@ class WorkerProcess : public testing::Test {
     std::filesystem::remove_all(folder_);
   }
 
-  void start() {
+  void start(const std::string& idle = "sleep") {
+    std::ofstream(folder_ / "node.toml") << "[node]\nname = \"test\"\nidle = \"" << idle << "\"\n[[port]]\ndevice = \"null:\"\n"
+                                         << "addresses = [\"192.0.2.1/24\"]\nplaintext = true\n"
+                                         << "[cores]\npoll = [0]\nworkers = [0]\nshared = true\n";
     const std::string config = (folder_ / "node.toml").string(), node = folder_.string();
     const char* const arguments[] = {PGRID_WORKER, "--index",     "0", "--config", config.c_str(),
                                      "--node",     node.c_str(), nullptr};
@@ -91,6 +93,7 @@ class WorkerProcess : public testing::Test {
     abi::Welcome welcome{};
     welcome.header = abi::handover_header<abi::Welcome>(abi::HandoverType::welcome);
     welcome.geometry = geometry;
+    welcome.tsc_hz = 1'000'000'000;
     welcome.segments = 1;
     welcome.sizes[0] = segment_.size();
     const int fds[] = {segment_.fd()};
@@ -154,6 +157,13 @@ class WorkerProcess : public testing::Test {
     }
     return "no answer";
   }
+  /// A line of /proc/PID/task/TID/status.
+  static std::string status_line(const std::filesystem::path& task, const std::string& name) {
+    std::ifstream file(task / "status");
+    for (std::string line; std::getline(file, line);)
+      if (line.starts_with(name + ":\t")) return line.substr(name.size() + 2);
+    return "none";
+  }
   /// The exit status, or minus the signal.
   int end() {
     int status = 0;
@@ -180,6 +190,58 @@ TEST_F(WorkerProcess, ServesAndEndsWithTheDataPlane) {
   for (int i = 0; i < 100; ++i) ASSERT_EQ(call(7, "message " + std::to_string(i)), "message " + std::to_string(i));
   socket_ = HandoverSocket();
   EXPECT_EQ(end(), 0);
+}
+
+TEST_F(WorkerProcess, EveryThreadIsInTheSandbox) {
+  start();
+  welcome();
+  EXPECT_EQ(load(code_of("echo"), 1).status, abi::ProcessStatus::loaded);
+  const std::filesystem::path proc = "/proc/" + std::to_string(pid_);
+  int threads = 0;
+  for (const auto& task : std::filesystem::directory_iterator(proc / "task")) {
+    ++threads;
+    EXPECT_EQ(status_line(task, "Seccomp"), "2") << status_line(task, "Name");  // SECCOMP_MODE_FILTER
+    EXPECT_EQ(status_line(task, "NoNewPrivs"), "1");
+    for (const char* set : {"CapPrm", "CapEff", "CapInh", "CapAmb"}) EXPECT_EQ(status_line(task, set), "0000000000000000") << set;
+    if (::geteuid() == 0) {
+      EXPECT_EQ(status_line(task, "CapBnd"), "0000000000000000");
+    }
+  }
+  EXPECT_EQ(threads, 3);
+  if (::geteuid() != 0) return;  // nobody else may look into it
+  std::map<std::string, int> open;
+  for (const auto& fd : std::filesystem::directory_iterator(proc / "fd")) {
+    const std::string target = std::filesystem::read_symlink(fd).string();
+    const int number = std::stoi(fd.path().filename());
+    if (number != STDERR_FILENO) ++open[target.substr(0, target.find_first_of("[ "))];
+  }
+  const std::map<std::string, int> expected = {
+      {"/dev/null", 2}, {"anon_inode:", 1}, {"socket:", 1}, {"/memfd:rings", 1}};  // signalfd, the hand-over socket
+  EXPECT_EQ(open, expected);
+}
+
+TEST_F(WorkerProcess, EveryIdlePolicyWorksInTheSandbox) {
+  ::setenv("RUST_BACKTRACE", "full", 1);  // would make the engine read files to describe an error
+  for (const char* idle : {"spin", "yield", "sleep"}) {
+    start(idle);
+    welcome();
+    EXPECT_EQ(load(code_of("faults"), 1).status, abi::ProcessStatus::loaded);
+    EXPECT_EQ(load(tests::guest("echo"), 2).status, abi::ProcessStatus::failed) << "a module, not compiled code";
+    for (const char* fault : {"trap", "out of bounds", "division", "recursion", "loop"})
+      EXPECT_EQ(call(1, fault), "broken") << idle << ": " << fault;
+    for (int page = 2; page < 16; ++page) ASSERT_EQ(call(1, "grow"), "grow") << idle << ": page " << page;
+    EXPECT_EQ(call(1, "grow"), "broken") << idle << ": beyond its limit of 1 MiB";
+    for (int i = 0; i < 1000; ++i) ASSERT_EQ(call(1, "trap"), "broken");
+    for (int i = 0; i < 3; ++i) {  // the kernel goes on with what it stopped by restart_syscall
+      ::kill(pid_, SIGSTOP);
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+      ::kill(pid_, SIGCONT);
+      EXPECT_EQ(call(1, "x"), "x");
+    }
+    ::kill(pid_, SIGTERM);
+    EXPECT_EQ(end(), 0) << idle;
+  }
+  ::unsetenv("RUST_BACKTRACE");
 }
 
 TEST_F(WorkerProcess, LimitsHoldWhereTheTickerSlept) {
