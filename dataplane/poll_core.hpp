@@ -76,6 +76,7 @@ class PollCore {
   };
 
   void start_turn() noexcept;
+  std::uint32_t receive_all() noexcept;
   std::uint32_t receive(std::uint16_t port) noexcept;
   std::uint32_t serve_control() noexcept;
   std::uint32_t collect_replies(WorkerLink& link) noexcept;
@@ -131,6 +132,7 @@ class PollCore {
   std::uint64_t now_tsc_ = 0;  // read once per turn: stale by less than a turn
   std::uint64_t now_unix_ns_ = 0;
   bool draining_ = false;
+  bool functions_first_ = false;  // at the next turn: functions asked in this one, behind the ports
 };
 
 }  // namespace pgrid::dataplane

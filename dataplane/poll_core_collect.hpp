@@ -166,6 +166,7 @@ template <PacketIo Io>
     return lies(link, abi::Counter::reply_malformed);
   count(abi::Counter::guest_requests);
   ++link.guest_waiting;
+  functions_first_ = true;
   const std::optional<Refusal> refusal = admit_guest(request);
   if (!refusal) return true;
   count(refusal->counter);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <optional>
+#include <utility>
 
 #include "dataplane/dispatch.hpp"
 #include "dataplane/poll_core.hpp"
@@ -14,11 +15,18 @@ namespace pgrid::dataplane {
 template <PacketIo Io>
 bool PollCore<Io>::turn() noexcept {
   start_turn();
+  // Whoever comes first finds the room that workers made meanwhile. Where functions ask too, they and the ports take turns
+  // at it, so that no flood keeps the others out.
+  const bool functions_first = std::exchange(functions_first_, false);
   std::uint32_t work = 0;
-  for (std::uint16_t port = 0; port < io_.nb_ports(); ++port)
-    work += receive(port);                                          // rx, parse, authorize, dispatch
+  if (!functions_first) [[likely]]
+    work += receive_all();                                          // rx, parse, authorize, dispatch
   work += serve_control();                                          // the same for control's requests
-  for (WorkerLink& link : workers_) work += collect_replies(link);  // collect, and what functions send
+  for (WorkerLink& link : workers_) work += collect_replies(link);  // collect; the same for functions' requests
+  if (functions_first) {
+    work += receive_all();
+    functions_first_ = false;
+  }
   work += sweep(work != 0 ? kSweepPerTurn : kSweepPerIdleTurn);
   for (WorkerLink& link : workers_) link.publish();  // what comes of functions' requests, and those let in
   control_.publish();
@@ -42,6 +50,13 @@ void PollCore<Io>::start_turn() noexcept {
 }
 
 // ---- rx, parse, authorize, dispatch
+
+template <PacketIo Io>
+std::uint32_t PollCore<Io>::receive_all() noexcept {
+  std::uint32_t nb = 0;
+  for (std::uint16_t port = 0; port < io_.nb_ports(); ++port) nb += receive(port);
+  return nb;
+}
 
 /// One burst of a port. Two passes: while the frames are parsed, the lines of the
 /// rights they name come nearer.
