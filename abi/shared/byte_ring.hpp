@@ -139,7 +139,8 @@ class RingConsumer {
           std::atomic_ref(*reinterpret_cast<std::uint32_t*>(data_ + position)).load(std::memory_order_relaxed);
       if ((length & kPadFlag) != 0) [[unlikely]] {
         const std::uint64_t pad = length & ~kPadFlag;
-        if (pad != capacity_ - position || pad > available) return broken();
+        // Shorter than any record, so never two in a row: nobody is kept here by a ring full of pads.
+        if (pad >= kRecordMax || pad != capacity_ - position || pad > available) return broken();
         head_ += pad;
         continue;
       }
