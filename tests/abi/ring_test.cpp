@@ -208,7 +208,8 @@ TEST(HostileProducer, PadsForEverDoNotHang) {
   RingConsumer consumer = ring.consumer();
   ring.set_length(0, kCapacity | kPadFlag);  // one pad as long as the ring
   ring.header().tail.value.store(kCapacity);
-  EXPECT_FALSE(consumer.front()) << "the pad is consumed, and nothing follows";
+  EXPECT_FALSE(consumer.front());
+  EXPECT_TRUE(consumer.corrupt()) << "a pad only fills what is too short for a record";
 }
 
 TEST(HostileProducer, IndicesThatCannotBe) {
