@@ -84,6 +84,9 @@ void Node::on_worker_change(const abi::WorkerChange& change) {
   if (change.state == static_cast<std::uint32_t>(abi::WorkerState::lost) && !stopping)
     log_warning("worker " + std::to_string(change.worker) + " died (" + std::to_string(change.deaths) +
                 " deaths); its messages are answered process_failed");
+  if (change.state != static_cast<std::uint32_t>(abi::WorkerState::serving))
+    for (const auto& [index, process] : state().processes())
+      if (process.worker == change.worker) restarts_.begin_anew(index);
   processes_.on_worker_change(change);
 }
 
@@ -91,9 +94,12 @@ void Node::on_event(const abi::ControlEvent& event, std::span<const std::byte> b
   const bool is_log = event.type == static_cast<std::uint8_t>(abi::ControlEventType::log);
   const bool is_event = event.type == static_cast<std::uint8_t>(abi::ControlEventType::instance_event);
   // Punts wait for the promise protocol. Lines of a process that is gone are of no use to anybody.
-  if ((!is_log && !is_event) || state().process(event.process) == nullptr) return;
-  if (is_event) ++rebuilds_[event.process];
-  logs_.add(event.process, is_event, {reinterpret_cast<const char*>(body.data()), body.size()});
+  const ProcessRecord* process = state().process(event.process);
+  // A worker speaks for its own processes only.
+  if ((!is_log && !is_event) || process == nullptr || process->worker != event.worker) return;
+  std::string text(reinterpret_cast<const char*>(body.data()), body.size());
+  if (is_event) restarts_.add(*process, event, text);
+  logs_.add(event.process, is_event, std::move(text));
 }
 
 }  // namespace pgrid::control

@@ -12,6 +12,7 @@
 #include "control/log/log_book.hpp"
 #include "control/process/compiler.hpp"
 #include "control/process/processes.hpp"
+#include "control/process/restarts.hpp"
 #include "control/store/store.hpp"
 #include "drivers/config/node_config.hpp"
 
@@ -35,11 +36,9 @@ class Node : private LinkListener {
   [[nodiscard]] Rights& rights() { return rights_; }
   [[nodiscard]] Processes& processes() { return processes_; }
   [[nodiscard]] const Processes& processes() const { return processes_; }
-  /// Instances of a process that were rebuilt since control started.
-  [[nodiscard]] std::uint64_t rebuilds(std::uint32_t process) const {
-    const auto found = rebuilds_.find(process);
-    return found == rebuilds_.end() ? 0 : found->second;
-  }
+  [[nodiscard]] const RestartBook& restarts() const { return restarts_; }
+  /// 0 while it is away.
+  [[nodiscard]] std::uint32_t dataplane_pid() const { return link_.peer_pid(); }
   [[nodiscard]] LogBook& logs() { return logs_; }
   [[nodiscard]] ControlRings& rings() { return rings_; }
 
@@ -61,7 +60,7 @@ class Node : private LinkListener {
   LogBook logs_;
   Rights rights_;
   Processes processes_;
-  std::map<std::uint32_t, std::uint64_t> rebuilds_;
+  RestartBook restarts_;
   BootId boot_id_{};  // of the data plane that was attached last
 };
 

@@ -19,6 +19,11 @@ Error no_process(const std::string& name) {
   return {Errc::not_found, "process " + name, "there is none of that name", "see pgrid ls"};
 }
 
+std::optional<std::uint32_t> small(const Result<std::optional<std::uint64_t>>& number) {
+  if (!*number) return std::nullopt;
+  return static_cast<std::uint32_t>(**number);
+}
+
 /// SLOT.GENERATION
 bool parse_right(std::string_view text, std::uint32_t& slot, std::uint32_t& generation) {
   const char* end = text.data() + text.size();
@@ -99,12 +104,18 @@ void Api::processes(const Request& request, const Target& target, Respond respon
 }
 
 void Api::deploy(const Request& request, const Target& target, Respond respond) {
-  if (const auto allowed = target.allow({"name", "memory_bytes", "time_limit_us", "rate"}); !allowed)
+  if (const auto allowed = target.allow({"name", "memory_bytes", "time_limit_us", "rate", "restarts_max",
+                                         "restart_period_ms", "worker", "grant"},
+                                        /*repeated=*/"grant");
+      !allowed)
     return respond(error_response(allowed.error()));
   const auto memory = target.number("memory_bytes", UINT64_MAX);
   const auto time = target.number("time_limit_us", UINT32_MAX);
   const auto rate = target.number("rate", INT32_MAX);
-  for (const auto* number : {&memory, &time, &rate})
+  const auto restarts = target.number("restarts_max", UINT32_MAX);
+  const auto period = target.number("restart_period_ms", UINT32_MAX);
+  const auto worker = target.number("worker", UINT32_MAX);
+  for (const auto* number : {&memory, &time, &rate, &restarts, &period, &worker})
     if (!*number) return respond(error_response(number->error()));
   const std::optional<std::string> name = target.text("name");
   if (!name)
@@ -116,9 +127,17 @@ void Api::deploy(const Request& request, const Target& target, Respond respond) 
   DeployRequest deploy{.name = *name,
                        .module = request.body,
                        .memory_bytes = *memory,
-                       .time_limit_us = std::nullopt,
-                       .rate = static_cast<std::uint32_t>(rate->value_or(0))};
-  if (*time) deploy.time_limit_us = static_cast<std::uint32_t>(**time);
+                       .time_limit_us = small(time),
+                       .rate = small(rate).value_or(0),
+                       .restarts_max = small(restarts).value_or(kRestartsDefault),
+                       .restart_period_ms = small(period).value_or(kRestartPeriodDefaultMs),
+                       .worker = small(worker),
+                       .grants = {}};
+  for (const std::string& text : target.texts("grant")) {
+    Result<GrantRequest> grant = parse_grant(text);
+    if (!grant) return respond(error_response(grant.error()));
+    deploy.grants.push_back(std::move(*grant));
+  }
   node_.processes().deploy(
       std::move(deploy), [this, respond = std::move(respond)](Result<std::uint32_t> index) {
         if (!index) return respond(error_response(index.error()));
@@ -145,6 +164,9 @@ void Api::one_process(const Request& request, const Target& target, Respond resp
   view["rights"] = Json::array();
   for (const RightRecord& right : node_.state().rights_of(process->index))
     view["rights"].push_back(right_view(node_, right, false));
+  view["grants"] = Json::array();
+  for (const RightRecord& right : node_.state().held_by(process->index))
+    view["grants"].push_back(right_view(node_, right, false));
   respond(ok(view));
 }
 
@@ -179,14 +201,21 @@ void Api::rights(const Request& request, const Target& target, Respond respond) 
 }
 
 void Api::list_rights(const Target& target, bool secrets, Respond respond) {
-  if (const auto allowed = target.allow({"process", "secrets"}); !allowed)
+  if (const auto allowed = target.allow({"process", "holder", "secrets"}); !allowed)
     return respond(error_response(allowed.error()));
+  const auto named = [&](const std::optional<std::string>& name) {
+    return name ? node_.state().process(*name) : nullptr;
+  };
   const std::optional<std::string> name = target.text("process");
-  const ProcessRecord* process = name ? node_.state().process(*name) : nullptr;
+  const std::optional<std::string> holder_name = target.text("holder");
+  const ProcessRecord* process = named(name);
+  const ProcessRecord* holder = named(holder_name);
   if (name && process == nullptr) return respond(error_response(no_process(*name)));
+  if (holder_name && holder == nullptr) return respond(error_response(no_process(*holder_name)));
   Json list = Json::array();
   for (const auto& [slot, right] : node_.state().rights())
-    if (process == nullptr || right.process == process->index)
+    if ((process == nullptr || right.process == process->index) &&
+        (holder == nullptr || (right.holding && right.holding->process == holder->index)))
       list.push_back(right_view(node_, right, secrets));
   respond(ok({{"rights", std::move(list)}}));
 }
@@ -194,6 +223,8 @@ void Api::list_rights(const Target& target, bool secrets, Respond respond) {
 void Api::create_right(const Request& request, bool secrets, Respond respond) {
   ObjectReader in(*request.body);
   const std::optional<std::string> name = in.text("process");
+  const std::optional<std::string> holder_name = in.text("holder");
+  const std::optional<std::string> as = in.text("as");
   RightSpec spec;
   spec.label = in.number("label", UINT64_MAX).value_or(0);
   spec.rate = in.number<std::uint32_t>("rate", INT32_MAX);
@@ -206,10 +237,25 @@ void Api::create_right(const Request& request, bool secrets, Respond respond) {
   if (!name)
     return respond(
         error_response({Errc::invalid_argument, "field \"process\"", "missing", "name the process"}));
-  const ProcessRecord* process = node_.state().process(*name);
-  if (process == nullptr || node_.state().internal_right_of(process->index) == nullptr)
-    return respond(error_response(no_process(*name)));
-  const Result<RightRecord> right = node_.rights().create(spec, *process);
+  const ProcessRecord* process = find_process(node_.state(), *name);
+  if (process == nullptr) return respond(error_response(no_such_process("create a right", *name)));
+  std::optional<Holding> holding;
+  if (holder_name) {
+    const ProcessRecord* holder = find_process(node_.state(), *holder_name);
+    if (holder == nullptr)
+      return respond(error_response(no_such_process("create a right for a process to hold", *holder_name)));
+    Result<Holding> next = next_holding(node_.state(), *holder, as.value_or(process->name));
+    if (!next) return respond(error_response(next.error()));
+    holding = std::move(*next);
+  }
+  if (as && !holding)
+    return respond(
+        error_response({Errc::invalid_argument, "field \"as\"",
+                        "only a right that a process holds has a name", "name the process as \"holder\""}));
+  if (secrets && holding)
+    return respond(error_response({Errc::invalid_argument, "create a right for a process to hold",
+                                   "its secret is nobody's to see", "leave secrets out"}));
+  const Result<RightRecord> right = node_.rights().create(spec, *process, std::move(holding));
   if (!right) return respond(error_response(right.error()));
   respond(ok(right_view(node_, *right, secrets), 201));
 }

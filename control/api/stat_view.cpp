@@ -1,14 +1,19 @@
 // Stat: the data plane's counters, summed and put into words. Read word by word while poll cores count on.
+#include <unistd.h>
+
 #include <algorithm>
 #include <array>
 
 #include "abi/shared/books.hpp"
+#include "control/api/resident.hpp"
 #include "control/api/views.hpp"
 
 namespace pgrid::control {
 namespace {
 
 constexpr auto kRelaxed = std::memory_order_relaxed;
+// A process in the data plane: its generation, then a word for each right that it may hold.
+constexpr std::uint64_t kHandleLineBytes = (1 + abi::kGrantsMax) * sizeof(std::uint64_t);
 using Counters = std::array<std::uint64_t, abi::kCounterCount>;
 
 Json counters_view(const Counters& counters) {
@@ -60,6 +65,27 @@ const char* worker_state_name(std::uint32_t state) {
   return state < 4 ? names[state] : "absent";
 }
 
+/// What the node's memory goes to. Tables are counted as laid out, programs as the kernel counts them.
+Json memory_view(const Node& node, const Segments& segments) {
+  const abi::Geometry& g = segments.geometry();
+  std::uint64_t instances = 0;
+  std::uint64_t workers = 0;
+  for (std::uint32_t i = 0; i < g.workers; ++i) {
+    instances += segments.worker(i).instances.load(kRelaxed);
+    workers += resident_bytes(segments.worker(i).pid.load(kRelaxed));
+  }
+  return {{"rights", node.state().rights().size()},
+          {"rights_max", g.rights},
+          {"right_bytes", sizeof(abi::RightSlot) + g.poll_cores * sizeof(abi::RightAccount)},
+          {"processes", node.state().processes().size()},
+          {"process_bytes", kHandleLineBytes},
+          {"instances", instances},
+          {"instance_bytes", instances == 0 ? 0 : workers / instances},
+          {"dataplane_resident_bytes", resident_bytes(node.dataplane_pid())},
+          {"workers_resident_bytes", workers},
+          {"control_resident_bytes", resident_bytes(static_cast<std::uint32_t>(::getpid()))}};
+}
+
 }  // namespace
 
 Json stat_view(const Node& node) {
@@ -97,6 +123,7 @@ Json stat_view(const Node& node) {
                        {"handled", w.handled.load(kRelaxed)},
                        {"rebuilds", w.rebuilds.load(kRelaxed)},
                        {"instances", w.instances.load(kRelaxed)},
+                       {"resident_bytes", resident_bytes(w.pid.load(kRelaxed))},
                        {"heartbeat", w.heartbeat.load(kRelaxed)}});
   }
   return {{"totals", counters_view(totals)},
@@ -110,6 +137,7 @@ Json stat_view(const Node& node) {
             {"control_attached", g.control_attached.load(kRelaxed)},
             {"plaintext", g.plaintext.load(kRelaxed)},
             {"started_unix_ns", g.started_unix_ns.load(kRelaxed)}}},
+          {"memory", memory_view(node, segments)},
           {"poll_cores", std::move(poll_cores)},
           {"workers", std::move(workers)}};
 }

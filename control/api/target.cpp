@@ -63,14 +63,15 @@ Result<Target> Target::parse(std::string_view text) {
         decode(equals == std::string_view::npos ? std::string_view{} : part.substr(equals + 1));
     if (!name) return std::unexpected(name.error());
     if (!value) return std::unexpected(value.error());
-    if (!target.query_.emplace(*name, std::move(*value)).second)
-      return bad("query parameter " + *name, "given twice", "give it once");
+    target.query_.emplace(std::move(*name), std::move(*value));
   }
   return target;
 }
 
-Result<void> Target::allow(std::initializer_list<std::string_view> names) const {
+Result<void> Target::allow(std::initializer_list<std::string_view> names, std::string_view repeated) const {
   for (const auto& [name, value] : query_) {
+    if (name != repeated && query_.count(name) > 1)
+      return bad("query parameter " + name, "given twice", "give it once");
     if (std::find(names.begin(), names.end(), name) != names.end()) continue;
     std::string known;
     for (const std::string_view one : names) known += (known.empty() ? "" : ", ") + std::string(one);
@@ -84,6 +85,13 @@ std::optional<std::string> Target::text(std::string_view name) const {
   const auto found = query_.find(name);
   if (found == query_.end()) return std::nullopt;
   return found->second;
+}
+
+std::vector<std::string> Target::texts(std::string_view name) const {
+  std::vector<std::string> values;
+  const auto [first, end] = query_.equal_range(name);
+  for (auto one = first; one != end; ++one) values.push_back(one->second);
+  return values;
 }
 
 Result<std::optional<std::uint64_t>> Target::number(std::string_view name, std::uint64_t max) const {

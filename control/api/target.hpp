@@ -19,8 +19,11 @@ class Target {
 
   [[nodiscard]] const std::vector<std::string>& path() const { return path_; }
 
-  /// Refuses every parameter that is not among these.
-  [[nodiscard]] Result<void> allow(std::initializer_list<std::string_view> names) const;
+  /// Refuses every parameter that is not among these, and one given twice unless it is `repeated`.
+  [[nodiscard]] Result<void> allow(std::initializer_list<std::string_view> names,
+                                   std::string_view repeated = {}) const;
+  /// All values of a parameter, in the order in which they were given.
+  [[nodiscard]] std::vector<std::string> texts(std::string_view name) const;
   [[nodiscard]] std::optional<std::string> text(std::string_view name) const;
   [[nodiscard]] Result<std::optional<std::uint64_t>> number(std::string_view name, std::uint64_t max) const;
   /// "1" or "0"; false when it is not there.
@@ -28,7 +31,7 @@ class Target {
 
  private:
   std::vector<std::string> path_;
-  std::map<std::string, std::string, std::less<>> query_;
+  std::multimap<std::string, std::string, std::less<>> query_;
 };
 
 }  // namespace pgrid::control

@@ -29,16 +29,27 @@ const char* name_of(abi::WorkerState state) {
   return "absent";
 }
 
-const char* name_of(LoadState state) {
-  switch (state) {
-    case LoadState::loading:
-      return "loading";
-    case LoadState::loaded:
-      return "loaded";
-    case LoadState::failed:
-      return "failed";
+/// What a process is doing, and why.
+struct ProcessStateView {
+  const char* state;
+  std::string text;
+};
+
+ProcessStateView state_of(const Node& node, const ProcessRecord& process, const Restarts& restarts) {
+  const LoadView load = node.processes().load_view(process.index);
+  if (load.state == LoadState::failed) return {"failed", load.text};
+  if (load.state == LoadState::loaded) {
+    if (restarts.backoff_ms == 0) return {"loaded", ""};
+    return {"backing_off", "restarted more often than it may; served again in " +
+                               std::to_string(restarts.backoff_ms) + " ms"};
   }
-  return "loading";
+  const Segments* segments = node.segments();
+  if (segments == nullptr) return {"loading", "the data plane is away; it is loaded when that is back"};
+  if (process.worker >= segments->geometry().workers) return {"loading", ""};
+  const auto worker = static_cast<abi::WorkerState>(segments->worker(process.worker).state.load(kRelaxed));
+  if (worker != abi::WorkerState::absent && worker != abi::WorkerState::lost) return {"loading", ""};
+  return {"worker_down",
+          "worker " + std::to_string(process.worker) + " is down; it is loaded when that is back"};
 }
 
 Json counts_view(const Outcomes& o) {
@@ -125,7 +136,8 @@ Json node_view(const Node& node) {
 }
 
 Json process_view(const Node& node, const ProcessRecord& process) {
-  const LoadView load = node.processes().load_view(process.index);
+  const Restarts restarts = node.restarts().of(process);
+  const ProcessStateView state = state_of(node, process, restarts);
   Outcomes sum;
   if (const Segments* segments = node.segments())
     for (const RightRecord& right : node.state().rights_of(process.index))
@@ -134,14 +146,19 @@ Json process_view(const Node& node, const ProcessRecord& process) {
           {"process", process.index},
           {"cid", process.cid},
           {"worker", process.worker},
-          {"state", name_of(load.state)},
-          {"state_text", load.text},
+          {"state", state.state},
+          {"state_text", state.text},
           {"memory_bytes", process.memory_bytes},
           {"time_limit_us", process.time_limit_us},
           {"rate", process.rate},
           {"deployed_unix", process.deployed_unix},
           {"module_bytes", process.module_bytes},
-          {"rebuilds", node.rebuilds(process.index)},
+          {"rebuilds", restarts.count},
+          {"last_rebuild_unix_ms", restarts.last_unix_ms},
+          {"last_rebuild_text", restarts.last_text},
+          {"backoff_ms", restarts.backoff_ms},
+          {"restarts_max", process.restarts_max},
+          {"restart_period_ms", process.restart_period_ms},
           {"counts", counts_view(sum)}};
 }
 
@@ -164,7 +181,14 @@ Json right_view(const Node& node, const RightRecord& right, bool secrets) {
       {"internal", right.internal},
       {"counts",
        counts_view(segments == nullptr ? Outcomes{} : segments->outcomes(right.slot, right.generation))}};
-  if (secrets) {
+  if (right.holding) {
+    const ProcessRecord* holder = node.state().process(right.holding->process);
+    view["holder"] = holder == nullptr ? "" : holder->name;
+    view["handle"] = right.holding->handle;
+    view["name"] = right.holding->name;
+  }
+  // Nobody needs the key of a right that a process holds: the data plane knows it by its slot.
+  if (secrets && !right.holding) {
     const Endpoint endpoint = endpoint_of(node.config());
     view["uri"] = wire::to_text({endpoint.host, endpoint.port, {right.slot, right.generation, right.key}});
   }

@@ -26,7 +26,8 @@ bool same_content(abi::RightFields a, abi::RightFields b) {
 
 }  // namespace
 
-Result<RightRecord> Rights::make(const RightSpec& spec, const ProcessRecord& process, bool internal) const {
+Result<RightRecord> Rights::make(const RightSpec& spec, const ProcessRecord& process,
+                                 std::uint32_t skip) const {
   RightRecord right;
   const std::uint32_t rate = spec.rate.value_or(process.rate);
   const std::uint32_t burst = rate == 0 ? 0 : std::max(rate / kBurstPart, kBurstDefaultMin);
@@ -44,7 +45,7 @@ Result<RightRecord> Rights::make(const RightSpec& spec, const ProcessRecord& pro
     return fail(Errc::invalid_argument, "expires_in_s",
                 std::to_string(*spec.expires_in_s) + " is out of range",
                 "give seconds from 1 to " + std::to_string(kExpiresMaxS) + ", or leave it out");
-  const std::optional<Place> place = store_.state().free_slot(slots_);
+  const std::optional<Place> place = store_.state().free_slot(slots_, skip);
   if (!place)
     return fail(Errc::out_of_resources, "create a right", "all " + std::to_string(slots_ - 1) + " are in use",
                 "revoke some, or raise limits.rights in node.toml");
@@ -61,17 +62,19 @@ Result<RightRecord> Rights::make(const RightSpec& spec, const ProcessRecord& pro
   if (spec.expires_in_s)
     right.expires_unix_ns = static_cast<std::uint64_t>(unix_ns()) + *spec.expires_in_s * 1'000'000'000;
   right.process = process.index;
-  right.internal = internal;
   return right;
 }
 
-Result<RightRecord> Rights::create(const RightSpec& spec, const ProcessRecord& process) {
-  Result<RightRecord> right = make(spec, process, /*internal=*/false);
+Result<RightRecord> Rights::create(const RightSpec& spec, const ProcessRecord& process,
+                                   std::optional<Holding> holding) {
+  Result<RightRecord> right = make(spec, process);
   if (!right) return right;
+  right->holding = std::move(holding);
   const Change change = *right;
   if (Result<void> committed = store_.commit({&change, 1}); !committed)
     return std::unexpected(committed.error());
   publish(right->slot);
+  if (right->holding) say_handle(*right, true);
   return right;
 }
 
@@ -80,8 +83,34 @@ void Rights::revoke(std::vector<RightRecord> rights, OnRevoked done) {
   for (const RightRecord& right : rights) changes.emplace_back(DropRight{right.slot});
   if (Result<void> committed = store_.commit(changes); !committed)
     return done(std::unexpected(committed.error()));
-  for (const RightRecord& right : rights) publish(right.slot);
+  for (const RightRecord& right : rights) {
+    publish(right.slot);
+    if (right.holding) say_handle(right, false);
+  }
   barrier_.wait([done = std::move(done)](Passed passed) { done(passed); });
+}
+
+void Rights::hand_over(std::uint32_t holder) {
+  for (const RightRecord& right : store_.state().held_by(holder)) say_handle(right, true);
+}
+
+void Rights::say_handle(const RightRecord& right, bool is_held) {
+  const Holding& holding = *right.holding;
+  const ProcessRecord* holder = store_.state().process(holding.process);
+  if (holder == nullptr || holder->generation != holding.generation) return;
+  abi::SetHandle message{};
+  message.header = abi::handover_header<abi::SetHandle>(abi::HandoverType::set_handle);
+  message.process = holding.process;
+  message.generation = holding.generation;
+  message.worker = holder->worker;
+  message.handle = holding.handle;
+  message.slot = right.slot;
+  message.right_generation = is_held ? right.generation : 0;
+  message.held = is_held ? 1 : 0;
+  if (link_.segments() != nullptr)
+    link_.send(message);
+  else if (!is_held)
+    taken_[{holding.process, holding.handle}] = message;
 }
 
 void Rights::publish(std::uint32_t slot) {
@@ -92,6 +121,7 @@ void Rights::publish(std::uint32_t slot) {
 
 std::uint32_t Rights::reconcile() {
   const Segments* segments = link_.segments();
+  for (const auto& [handle, message] : std::exchange(taken_, {})) link_.send(message);
   std::uint32_t repaired = 0;
   for (std::uint32_t slot = 0; slot < segments->geometry().rights; ++slot) {
     abi::RightSlot& line = segments->right_slot(slot);

@@ -3,7 +3,9 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "abi/shared/right_table.hpp"
@@ -42,14 +44,21 @@ class Rights {
   Rights(EventLoop& loop, Store& store, DataplaneLink& link, std::uint32_t slots)
       : store_(store), link_(link), barrier_(loop, link), slots_(slots) {}
 
-  /// A new right, with slot, generation and key, committed nowhere yet.
+  /// A new right, with slot, generation and key, committed nowhere yet. `skip`: how many made before it are
+  /// not committed either.
   [[nodiscard]] Result<RightRecord> make(const RightSpec& spec, const ProcessRecord& process,
-                                         bool internal) const;
-  /// Makes, commits and publishes.
-  [[nodiscard]] Result<RightRecord> create(const RightSpec& spec, const ProcessRecord& process);
+                                         std::uint32_t skip = 0) const;
+  /// Makes, commits, publishes, and hands it to its holder, if a process is to hold it.
+  [[nodiscard]] Result<RightRecord> create(const RightSpec& spec, const ProcessRecord& process,
+                                           std::optional<Holding> holding = std::nullopt);
 
-  /// Commits, publishes, and calls `done` when every poll core has passed the change. All of them or none.
+  /// Commits, publishes, takes handles away, and calls `done` when every poll core has passed the change. All
+  /// of them or none.
   void revoke(std::vector<RightRecord> rights, OnRevoked done);
+
+  /// Tells the data plane what a process holds. Called whenever the process was sent to be loaded: a process
+  /// that is loaded anew holds nothing.
+  void hand_over(std::uint32_t holder);
 
   /// Writes what the store says about this slot into the table. Nothing while the data plane is away.
   void publish(std::uint32_t slot);
@@ -59,11 +68,14 @@ class Rights {
 
  private:
   [[nodiscard]] abi::RightFields fields_of(std::uint32_t slot) const;
+  void say_handle(const RightRecord& right, bool is_held);
 
   Store& store_;
   DataplaneLink& link_;
   TurnBarrier barrier_;
   std::uint32_t slots_;
+  // Taken away while the data plane was away, which may still know them: by holder and handle.
+  std::map<std::pair<std::uint32_t, std::uint32_t>, abi::SetHandle> taken_;
 };
 
 /// Whether the right is past its time. It keeps its slot until it is revoked.

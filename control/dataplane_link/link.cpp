@@ -13,7 +13,8 @@ namespace {
 using std::chrono::milliseconds;
 constexpr milliseconds kRetry{50};            // a data plane starts in 1 to 2 s
 constexpr milliseconds kWelcomeWithin{3000};  // it answers from its helper thread, within milliseconds
-constexpr std::size_t kOutgoingMax = 2 * abi::kProcessesMax;
+// Every process sent and unloaded, every right held and taken away.
+constexpr std::size_t kOutgoingMax = 2 * (abi::kProcessesMax + abi::kRightsMax);
 
 template <typename T>
 [[nodiscard]] bool read_message(const std::vector<std::byte>& bytes, T& message) {

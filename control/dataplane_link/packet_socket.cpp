@@ -1,5 +1,7 @@
 #include "control/dataplane_link/packet_socket.hpp"
 
+#include <sys/socket.h>
+
 #include <array>
 #include <iterator>
 
@@ -44,6 +46,13 @@ Result<bool> PacketSocket::send(std::span<const std::byte> bytes, int fd) {
   if (outcome.status == Status::done) return true;
   if (outcome.status == Status::would_block) return false;
   return fail_errno("write to the data plane", outcome.error);
+}
+
+std::uint32_t PacketSocket::peer_pid() const {
+  ucred peer{};
+  socklen_t length = sizeof peer;
+  if (::getsockopt(fd_.get(), SOL_SOCKET, SO_PEERCRED, &peer, &length) != 0) return 0;
+  return static_cast<std::uint32_t>(peer.pid);
 }
 
 }  // namespace pgrid::control

@@ -34,6 +34,8 @@ class PacketSocket {
   /// False: the socket is full, try again when it is writable.
   [[nodiscard]] Result<bool> send(std::span<const std::byte> bytes, int fd = -1);
 
+  /// The process that listens at the other end, as the kernel says; 0: it does not say.
+  [[nodiscard]] std::uint32_t peer_pid() const;
   [[nodiscard]] int fd() const { return fd_.get(); }
   [[nodiscard]] explicit operator bool() const { return static_cast<bool>(fd_); }
   void close() { fd_.reset(); }

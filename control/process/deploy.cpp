@@ -4,6 +4,7 @@
 
 #include "control/clock.hpp"
 #include "control/log/log.hpp"
+#include "control/name.hpp"
 #include "control/process/processes.hpp"
 
 namespace pgrid::control {
@@ -17,15 +18,9 @@ std::unexpected<Error> away(const char* what) {
 
 }  // namespace
 
-bool is_process_name(std::string_view name) {
-  return !name.empty() && name.size() <= 63 && std::all_of(name.begin(), name.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
-  });
-}
-
 Result<void> Processes::check(const DeployRequest& request) const {
   const std::string operation = "deploy " + request.name;
-  if (!is_process_name(request.name))
+  if (!is_name(request.name))
     return fail(Errc::invalid_argument, "deploy", "\"" + request.name + "\" is not a name",
                 "use 1 to 63 of a-z, 0-9 and -");
   if (store_.state().process(request.name) != nullptr || deploying_names_.contains(request.name))
@@ -51,7 +46,55 @@ Result<void> Processes::check(const DeployRequest& request) const {
     return fail(Errc::invalid_argument, operation,
                 "time_limit_us " + std::to_string(time) + " is not possible",
                 "give 1 up to limits.time_limit_max_us, " + std::to_string(limits.time_limit_max_us));
+  if (request.restarts_max > kRestartsMax)
+    return fail(Errc::invalid_argument, operation,
+                std::to_string(request.restarts_max) + " restarts are not possible",
+                "give 1 up to " + std::to_string(kRestartsMax) + ", or 0 for no bound");
+  if (request.restart_period_ms == 0 || request.restart_period_ms > kRestartPeriodMaxMs)
+    return fail(Errc::invalid_argument, operation,
+                "a restart period of " + std::to_string(request.restart_period_ms) + " ms is not possible",
+                "give 1ms up to 1h");
+  return check_grants(request);
+}
+
+Result<void> Processes::check_grants(const DeployRequest& request) const {
+  const std::string operation = "deploy " + request.name;
+  if (request.grants.size() > abi::kGrantsMax)
+    return fail(Errc::invalid_argument, operation,
+                std::to_string(request.grants.size()) + " grants are too many",
+                "a process holds at most " + std::to_string(abi::kGrantsMax) + " rights");
+  std::set<std::string_view> names;
+  for (const GrantRequest& grant : request.grants) {
+    if (!names.insert(grant.name).second)
+      return fail(Errc::invalid_argument, operation, "two grants are named \"" + grant.name + "\"",
+                  "give each a name of its own");
+    if (grant.target != request.name && find_process(store_.state(), grant.target) == nullptr)
+      return std::unexpected(
+          no_such_process(operation + " with the grant \"" + grant.name + "\"", grant.target));
+  }
   return {};
+}
+
+Result<std::vector<RightRecord>> Processes::make_grants(const DeployRequest& request,
+                                                        const ProcessRecord& process) const {
+  // Compiling took its time: a target may be gone.
+  if (Result<void> checked = check_grants(request); !checked) return std::unexpected(checked.error());
+  std::vector<RightRecord> grants;
+  std::uint32_t handle = abi::kFirstGrant;
+  for (const GrantRequest& grant : request.grants) {
+    const ProcessRecord* target =
+        grant.target == request.name ? &process : find_process(store_.state(), grant.target);
+    // One slot is the process's own.
+    Result<RightRecord> right = rights_.make(grant.spec, *target, handle - abi::kFirstGrant + 1);
+    if (!right) {
+      Error error = right.error();
+      error.operation = "grant \"" + grant.name + "\": " + error.operation;
+      return std::unexpected(std::move(error));
+    }
+    right->holding = Holding{process.index, process.generation, handle++, grant.name};
+    grants.push_back(std::move(*right));
+  }
+  return grants;
 }
 
 void Processes::deploy(DeployRequest request, OnDeployed done) {
@@ -102,13 +145,19 @@ void Processes::with_image(const std::string& cid, std::shared_ptr<const Bytes> 
   });
 }
 
-Result<std::uint32_t> Processes::pick_worker(std::uint64_t memory_bytes) const {
+Result<std::uint32_t> Processes::pick_worker(const DeployRequest& request) const {
   const Segments* segments = link_.segments();
   if (segments == nullptr) return away("place a process");
+  const std::uint32_t workers = segments->geometry().workers;
+  if (request.worker && *request.worker >= workers)
+    return fail(Errc::invalid_argument, "place a process",
+                "there is no worker " + std::to_string(*request.worker),
+                workers == 1 ? "there is only worker 0" : "give 0 to " + std::to_string(workers - 1));
   std::optional<std::uint32_t> best;
   std::uint64_t best_memory = 0;
   bool any = false;
-  for (std::uint32_t worker = 0; worker < segments->geometry().workers; ++worker) {
+  for (std::uint32_t worker = request.worker.value_or(0); worker < workers; ++worker) {
+    if (request.worker && worker != *request.worker) break;
     const auto state =
         static_cast<abi::WorkerState>(segments->worker(worker).state.load(std::memory_order_relaxed));
     if (state != abi::WorkerState::serving && state != abi::WorkerState::starting) continue;
@@ -121,7 +170,7 @@ Result<std::uint32_t> Processes::pick_worker(std::uint64_t memory_bytes) const {
       memory += process.memory_bytes;
     }
     if (processes >= config_.limits.processes_per_worker || processes >= segments->geometry().processes ||
-        memory + memory_bytes > config_.limits.memory_total)
+        memory + *request.memory_bytes > config_.limits.memory_total)
       continue;
     if (!best || memory < best_memory) {
       best = worker;
@@ -129,14 +178,18 @@ Result<std::uint32_t> Processes::pick_worker(std::uint64_t memory_bytes) const {
     }
   }
   if (best) return *best;
+  const std::string which = request.worker ? "worker " + std::to_string(*request.worker) : "";
   if (!any)
-    return fail(Errc::unavailable, "place a process", "no worker is serving", "see pgrid stat, or try again");
-  return fail(Errc::out_of_resources, "place a process", "every worker is full",
+    return fail(Errc::unavailable, "place a process",
+                which.empty() ? "no worker is serving" : which + " does not serve now",
+                "see pgrid stat, or try again");
+  return fail(Errc::out_of_resources, "place a process",
+              which.empty() ? "every worker is full" : which + " is full",
               "remove a process, or raise limits.processes_per_worker or limits.memory_total in node.toml");
 }
 
 void Processes::install(const DeployRequest& request, const std::string& cid, OnDeployed done) {
-  const Result<std::uint32_t> worker = pick_worker(*request.memory_bytes);
+  const Result<std::uint32_t> worker = pick_worker(request);
   if (!worker) return done(std::unexpected(worker.error()));
   const std::optional<Place> place = store_.state().free_index(abi::kProcessesMax);
   if (!place) return done(fail(Errc::out_of_resources, "deploy " + request.name, "no process index is free"));
@@ -149,7 +202,9 @@ void Processes::install(const DeployRequest& request, const std::string& cid, On
                         .time_limit_us = *request.time_limit_us,
                         .rate = request.rate,
                         .worker = *worker,
-                        .deployed_unix = unix_s()};
+                        .deployed_unix = unix_s(),
+                        .restarts_max = request.restarts_max,
+                        .restart_period_ms = request.restart_period_ms};
   const RightSpec spec{
       .label = 0,
       .rate = request.rate,
@@ -159,12 +214,17 @@ void Processes::install(const DeployRequest& request, const std::string& cid, On
       // A caller by name may wait for as long as the function may compute, and some.
       .deadline_max_us = std::min(kDeadlineMaxUs, kDeadlineDefaultUs + *request.time_limit_us),
       .expires_in_s = {}};
-  Result<RightRecord> right = rights_.make(spec, process, /*internal=*/true);
+  Result<RightRecord> right = rights_.make(spec, process);
   if (!right) return done(std::unexpected(right.error()));
-  const Change changes[] = {process, *right};
+  right->internal = true;
+  const Result<std::vector<RightRecord>> grants = make_grants(request, process);
+  if (!grants) return done(std::unexpected(grants.error()));
+  std::vector<Change> changes{process, *right};
+  changes.insert(changes.end(), grants->begin(), grants->end());
   if (Result<void> committed = store_.commit(changes); !committed)
     return done(std::unexpected(committed.error()));
   rights_.publish(right->slot);
+  for (const RightRecord& grant : *grants) rights_.publish(grant.slot);
   load(process.index);
   wait_settled(process.index, kLoadWithin, [this, process, done = std::move(done)](Result<void> loaded) {
     if (loaded) {

@@ -97,12 +97,17 @@ void Processes::send_load(const ProcessRecord& process, std::span<const std::uin
   message.process = process.index;
   message.generation = process.generation;
   message.worker = process.worker;
-  message.limits = {process.memory_bytes, process.time_limit_us, kMailbox};
+  message.limits = {.memory_bytes = process.memory_bytes,
+                    .time_limit_us = process.time_limit_us,
+                    .mailbox = kMailbox,
+                    .restarts_max = process.restarts_max,
+                    .restart_period_ms = process.restart_period_ms};
   message.code_size = image.size();
   const Digest digest = digest_of(process.cid);
   std::memcpy(message.code_hash, digest.data(), sizeof message.code_hash);
   std::memcpy(message.name, process.name.data(), std::min(process.name.size(), sizeof message.name - 1));
   link_.send(message, std::move(*code));
+  rights_.hand_over(process.index);
 }
 
 void Processes::send_unload(const ProcessRecord& process) {
@@ -151,16 +156,19 @@ void Processes::remove(const std::string& name, OnRemoved done) {
   const ProcessRecord process = *found;
   runtime_[process.index].removing = true;
   settle(process.index, fail(Errc::not_found, "deploy " + name, "it was removed meanwhile"));
-  rights_.revoke(store_.state().rights_of(process.index),
-                 [this, process, done = std::move(done)](const Result<Passed>& revoked) {
-                   if (!revoked) {
-                     runtime_[process.index].removing = false;
-                     return done(std::unexpected(revoked.error()));
-                   }
-                   if (*revoked == Passed::stuck)
-                     log_warning("a poll core does not turn; " + process.name + " is unloaded all the same");
-                   finish_removal(process, done);
-                 });
+  // What leads to it, and what it holds.
+  std::vector<RightRecord> rights = store_.state().rights_of(process.index);
+  for (RightRecord& held : store_.state().held_by(process.index))
+    if (held.process != process.index) rights.push_back(std::move(held));
+  rights_.revoke(std::move(rights), [this, process, done = std::move(done)](const Result<Passed>& revoked) {
+    if (!revoked) {
+      runtime_[process.index].removing = false;
+      return done(std::unexpected(revoked.error()));
+    }
+    if (*revoked == Passed::stuck)
+      log_warning("a poll core does not turn; " + process.name + " is unloaded all the same");
+    finish_removal(process, done);
+  });
 }
 
 void Processes::finish_removal(ProcessRecord process, OnRemoved done) {

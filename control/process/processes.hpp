@@ -11,6 +11,7 @@
 #include <string>
 #include <string_view>
 
+#include "control/capability/grants.hpp"
 #include "control/capability/rights.hpp"
 #include "control/code_store/code_store.hpp"
 #include "control/dataplane_link/link.hpp"
@@ -22,10 +23,12 @@
 
 namespace pgrid::control {
 
-inline constexpr std::uint64_t kMemoryPage = 64u << 10;      // bytes; a WebAssembly page
-inline constexpr std::uint64_t kMemoryDefault = 4u << 20;    // bytes of linear memory
-inline constexpr std::uint32_t kTimeLimitDefaultUs = 1'000;  // CPU time for each message
-inline constexpr std::uint32_t kMailbox = 1024;              // messages waiting for one process
+inline constexpr std::uint64_t kMemoryPage = 64u << 10;          // bytes; a WebAssembly page
+inline constexpr std::uint64_t kMemoryDefault = 4u << 20;        // bytes of linear memory
+inline constexpr std::uint32_t kTimeLimitDefaultUs = 1'000;      // CPU time for each message
+inline constexpr std::uint32_t kMailbox = 1024;                  // messages waiting for one process
+inline constexpr std::uint32_t kRestartsMax = 1'000'000;         // in a period; a rebuild takes microseconds
+inline constexpr std::uint32_t kRestartPeriodMaxMs = 3'600'000;  // an hour
 
 struct DeployRequest {
   std::string name;
@@ -33,6 +36,10 @@ struct DeployRequest {
   std::optional<std::uint64_t> memory_bytes;
   std::optional<std::uint32_t> time_limit_us;
   std::uint32_t rate = 0;
+  std::uint32_t restarts_max = kRestartsDefault;
+  std::uint32_t restart_period_ms = kRestartPeriodDefaultMs;
+  std::optional<std::uint32_t> worker;  // a person's choice; else the least loaded one
+  std::vector<GrantRequest> grants;     // what it is to hold, by handle
 };
 
 enum class LoadState { loading, loaded, failed };
@@ -41,9 +48,6 @@ struct LoadView {
   LoadState state = LoadState::loading;
   std::string text;  // of failed: why
 };
-
-/// [a-z0-9-]{1,63}
-[[nodiscard]] bool is_process_name(std::string_view name);
 
 /// Owned by control's one thread.
 class Processes {
@@ -86,7 +90,11 @@ class Processes {
   };
 
   [[nodiscard]] Result<void> check(const DeployRequest& request) const;
-  [[nodiscard]] Result<std::uint32_t> pick_worker(std::uint64_t memory_bytes) const;
+  [[nodiscard]] Result<void> check_grants(const DeployRequest& request) const;
+  /// The one that was asked for, or the least loaded.
+  [[nodiscard]] Result<std::uint32_t> pick_worker(const DeployRequest& request) const;
+  [[nodiscard]] Result<std::vector<RightRecord>> make_grants(const DeployRequest& request,
+                                                             const ProcessRecord& process) const;
   void with_image(const std::string& cid, std::shared_ptr<const Bytes> module, std::uint64_t memory_bytes,
                   Compiler::OnImage done);
   void install(const DeployRequest& request, const std::string& cid, OnDeployed done);

@@ -21,24 +21,33 @@ Json to_json(const ProcessRecord& p) {
           {"time_limit_us", p.time_limit_us},
           {"rate", p.rate},
           {"worker", p.worker},
-          {"deployed_unix", p.deployed_unix}};
+          {"deployed_unix", p.deployed_unix},
+          {"restarts_max", p.restarts_max},
+          {"restart_period_ms", p.restart_period_ms}};
 }
 
 Json to_json(const RightRecord& r) {
-  return {{"type", "right"},
-          {"slot", r.slot},
-          {"generation", r.generation},
-          {"key", Json::binary({r.key.begin(), r.key.end()})},
-          {"label", r.label},
-          {"expires_unix_ns", r.expires_unix_ns},
-          {"process", r.process},
-          {"deadline_max_us", r.deadline_max_us},
-          {"in_flight_max", r.in_flight_max},
-          {"body_max", r.body_max},
-          {"rate", r.rate},
-          {"burst", r.burst},
-          {"created_unix", r.created_unix},
-          {"internal", r.internal}};
+  Json map{{"type", "right"},
+           {"slot", r.slot},
+           {"generation", r.generation},
+           {"key", Json::binary({r.key.begin(), r.key.end()})},
+           {"label", r.label},
+           {"expires_unix_ns", r.expires_unix_ns},
+           {"process", r.process},
+           {"deadline_max_us", r.deadline_max_us},
+           {"in_flight_max", r.in_flight_max},
+           {"body_max", r.body_max},
+           {"rate", r.rate},
+           {"burst", r.burst},
+           {"created_unix", r.created_unix},
+           {"internal", r.internal}};
+  if (r.holding) {
+    map["holder"] = r.holding->process;
+    map["holder_generation"] = r.holding->generation;
+    map["handle"] = r.holding->handle;
+    map["name"] = r.holding->name;
+  }
+  return map;
 }
 
 Json to_json(const DropProcess& d) { return {{"type", "drop_process"}, {"index", d.index}}; }
@@ -80,6 +89,12 @@ class Fields {
       value = found->get<T>();
     }
   }
+  /// A field that older journals do not have: the value stays as it is.
+  template <typename T>
+  void take_if_there(const char* name, T& value) {
+    if (has(name)) take(name, value);
+  }
+  [[nodiscard]] bool has(const char* name) const { return map_.contains(name); }
   [[nodiscard]] const std::string& wrong_field() const { return wrong_; }
 
  private:
@@ -111,6 +126,8 @@ Result<Change> change_from(const Json& map) {
     in.take("rate", p.rate);
     in.take("worker", p.worker);
     in.take("deployed_unix", p.deployed_unix);
+    in.take_if_there("restarts_max", p.restarts_max);
+    in.take_if_there("restart_period_ms", p.restart_period_ms);
     change = std::move(p);
   } else if (type == "right") {
     RightRecord r;
@@ -127,7 +144,14 @@ Result<Change> change_from(const Json& map) {
     in.take("burst", r.burst);
     in.take("created_unix", r.created_unix);
     in.take("internal", r.internal);
-    change = r;
+    if (in.has("handle")) {
+      Holding& holding = r.holding.emplace();
+      in.take("holder", holding.process);
+      in.take("holder_generation", holding.generation);
+      in.take("handle", holding.handle);
+      in.take("name", holding.name);
+    }
+    change = std::move(r);
   } else if (type == "drop_process") {
     DropProcess d;
     in.take("index", d.index);

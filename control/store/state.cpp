@@ -20,14 +20,16 @@ std::uint32_t next_of(const FreeSlot& slot) { return slot.next_generation; }
 template <typename T, typename F>
 std::optional<Place> free_place(const std::map<std::uint32_t, T>& used,
                                 const std::map<std::uint32_t, F>& free, std::uint32_t first,
-                                std::uint32_t end) {
+                                std::uint32_t end, std::uint32_t skip) {
   // What was never used comes first, so that an old generation is met again as late as possible.
   std::uint32_t fresh = first;
   if (!used.empty()) fresh = std::max(fresh, used.rbegin()->first + 1);
   if (!free.empty()) fresh = std::max(fresh, free.rbegin()->first + 1);
-  if (fresh < end) return Place{fresh, 1};
+  const std::uint32_t unused = fresh < end ? end - fresh : 0;
+  if (skip < unused) return Place{fresh + skip, 1};
+  skip -= unused;
   for (const auto& [number, one] : free)
-    if (number >= first && number < end && next_of(one) != kGenerationsEnd)
+    if (number >= first && number < end && next_of(one) != kGenerationsEnd && skip-- == 0)
       return Place{number, next_of(one)};
   return std::nullopt;
 }
@@ -41,8 +43,10 @@ void State::apply(const Change& change) {
                    processes_[process.index] = process;
                  },
                  [&](const RightRecord& right) {
+                   drop_right(right.slot);
                    free_slots_.erase(right.slot);
                    rights_[right.slot] = right;
+                   if (right.holding) held_[right.holding->process][right.holding->handle] = right.slot;
                  },
                  [&](const DropProcess& drop) {
                    const auto found = processes_.find(drop.index);
@@ -54,12 +58,27 @@ void State::apply(const Change& change) {
                    const auto found = rights_.find(drop.slot);
                    if (found == rights_.end()) return;
                    free_slots_[drop.slot] = {drop.slot, found->second.generation + 1, found->second.key};
-                   rights_.erase(found);
+                   drop_right(drop.slot);
                  },
                  [&](const FreeSlot& free) { free_slots_[free.slot] = free; },
                  [&](const FreeIndex& free) { free_indices_[free.index] = free.next_generation; },
              },
              change);
+}
+
+void State::drop_right(std::uint32_t slot) {
+  const auto found = rights_.find(slot);
+  if (found == rights_.end()) return;
+  if (const std::optional<Holding>& holding = found->second.holding) {
+    const auto holder = held_.find(holding->process);
+    // Only a journal that is not ours gives one handle to two rights; the later one then has it.
+    if (holder != held_.end()) {
+      const auto handle = holder->second.find(holding->handle);
+      if (handle != holder->second.end() && handle->second == slot) holder->second.erase(handle);
+      if (holder->second.empty()) held_.erase(holder);
+    }
+  }
+  rights_.erase(found);
 }
 
 const ProcessRecord* State::process(std::uint32_t index) const {
@@ -91,17 +110,25 @@ const RightRecord* State::internal_right_of(std::uint32_t process) const {
   return nullptr;
 }
 
+std::vector<RightRecord> State::held_by(std::uint32_t process) const {
+  std::vector<RightRecord> found;
+  const auto holder = held_.find(process);
+  if (holder == held_.end()) return found;
+  for (const auto& [handle, slot] : holder->second) found.push_back(rights_.at(slot));
+  return found;
+}
+
 const FreeSlot* State::freed(std::uint32_t slot) const {
   const auto found = free_slots_.find(slot);
   return found == free_slots_.end() ? nullptr : &found->second;
 }
 
-std::optional<Place> State::free_slot(std::uint32_t slots) const {
-  return free_place(rights_, free_slots_, 1, slots);
+std::optional<Place> State::free_slot(std::uint32_t slots, std::uint32_t skip) const {
+  return free_place(rights_, free_slots_, 1, slots, skip);
 }
 
 std::optional<Place> State::free_index(std::uint32_t indices) const {
-  return free_place(processes_, free_indices_, 0, indices);
+  return free_place(processes_, free_indices_, 0, indices, 0);
 }
 
 std::vector<Change> State::as_changes() const {

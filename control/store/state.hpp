@@ -15,6 +15,10 @@ namespace pgrid::control {
 
 using Key = std::array<std::uint8_t, 16>;
 
+inline constexpr std::uint32_t kRestartsDefault =
+    100;  // a guest that traps at every message still serves others
+inline constexpr std::uint32_t kRestartPeriodDefaultMs = 1'000;
+
 /// A process: one function, deployed under a name.
 struct ProcessRecord {
   std::uint32_t index = 0;       // on this node
@@ -27,7 +31,18 @@ struct ProcessRecord {
   std::uint32_t rate = 0;  // messages per second; 0: no limit
   std::uint32_t worker = 0;
   std::int64_t deployed_unix = 0;
+  std::uint32_t restarts_max = kRestartsDefault;  // instances rebuilt within a period; 0: no bound
+  std::uint32_t restart_period_ms = kRestartPeriodDefaultMs;
   bool operator==(const ProcessRecord&) const = default;
+};
+
+/// Which process holds a right, so that its function can send through it.
+struct Holding {
+  std::uint32_t process = 0;     // index of the holder
+  std::uint32_t generation = 0;  // of the holder
+  std::uint32_t handle = 0;      // abi::kFirstGrant and up
+  std::string name;              // what people call it; unique within the holder
+  bool operator==(const Holding&) const = default;
 };
 
 /// A send right: one slot of the right table.
@@ -44,7 +59,8 @@ struct RightRecord {
   std::uint32_t rate = 0;
   std::uint32_t burst = 0;
   std::int64_t created_unix = 0;
-  bool internal = false;  // the one that `pgrid invoke NAME` uses; lives as long as its process
+  bool internal = false;           // the one that `pgrid invoke NAME` uses; lives as long as its process
+  std::optional<Holding> holding;  // else people hold it, by its key
   bool operator==(const RightRecord&) const = default;
 };
 
@@ -87,13 +103,15 @@ class State {
   [[nodiscard]] const RightRecord* right(std::uint32_t slot) const;
   [[nodiscard]] std::vector<RightRecord> rights_of(std::uint32_t process) const;
   [[nodiscard]] const RightRecord* internal_right_of(std::uint32_t process) const;
+  /// The rights that a process holds, by handle.
+  [[nodiscard]] std::vector<RightRecord> held_by(std::uint32_t process) const;
 
   /// Null: the slot is in use, or was never used.
   [[nodiscard]] const FreeSlot* freed(std::uint32_t slot) const;
 
-  /// A free slot among `slots`. Slot 0 is never given out: zero means "none" in records. A slot whose
-  /// generations are used up (2^32 - 1) is never used again.
-  [[nodiscard]] std::optional<Place> free_slot(std::uint32_t slots) const;
+  /// A free slot among `slots`; with `skip`, the one that comes after so many others. Slot 0 is never given
+  /// out: zero means "none" in records. A slot whose generations are used up (2^32 - 1) is never used again.
+  [[nodiscard]] std::optional<Place> free_slot(std::uint32_t slots, std::uint32_t skip = 0) const;
   [[nodiscard]] std::optional<Place> free_index(std::uint32_t indices) const;
 
   /// Changes that make this state out of an empty one: what compaction writes.
@@ -101,8 +119,12 @@ class State {
   bool operator==(const State&) const = default;
 
  private:
+  void drop_right(std::uint32_t slot);
+
   std::map<std::uint32_t, ProcessRecord> processes_;
   std::map<std::uint32_t, RightRecord> rights_;
+  std::map<std::uint32_t, std::map<std::uint32_t, std::uint32_t>>
+      held_;  // holder -> handle -> slot, of rights_
   std::map<std::uint32_t, FreeSlot> free_slots_;
   std::map<std::uint32_t, std::uint32_t> free_indices_;  // index -> next generation
 };

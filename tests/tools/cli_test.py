@@ -127,7 +127,7 @@ class Processes(Case):
         with self.control({"GET /v1/processes": (200, {"processes": [PROCESS]})}):
             heading, row = self.say("ls").splitlines()
             self.assertEqual(heading.split()[:3], ["NAME", "STATE", "WORKER"])
-            self.assertEqual(row.split()[:6], ["echo", "loaded", "0", "1MiB", "1ms", "1,234"])
+            self.assertEqual(row.split()[:6], ["echo", "running", "0", "1MiB", "1ms", "1,234"])
             self.assertEqual(json.loads(self.say("ls", "--json")), {"processes": [PROCESS]})
         with self.control({"GET /v1/processes": (200, {"processes": []})}):
             self.assertIn("no process yet", self.say("ls"))

@@ -50,9 +50,8 @@ FakeDataplane::FakeDataplane(std::filesystem::path socket, std::uint32_t poll_co
   rights_ = make_segment(abi::SegmentKind::rights, abi::rights_size(geometry_), geometry_, boot_id_);
   stats_ = make_segment(abi::SegmentKind::stats, abi::stats_size(geometry_), geometry_, boot_id_);
   for (std::uint32_t i = 0; i < workers; ++i) {
-    auto* status = reinterpret_cast<abi::WorkerStatus*>(stats_.data() + abi::worker_status_offset()) + i;
-    status->state.store(static_cast<std::uint32_t>(abi::WorkerState::serving));
-    status->pid.store(4000 + i);
+    worker(i).state.store(static_cast<std::uint32_t>(abi::WorkerState::serving));
+    worker(i).pid.store(4000 + i);
   }
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
@@ -143,20 +142,40 @@ void FakeDataplane::read_control() {
     state.worker = one.load.worker;
     state.status = loads ? abi::ProcessStatus::loaded : abi::ProcessStatus::failed;
     if (!loads) std::strcpy(state.text, "the fake worker refuses it");
-    if (loads) loaded_[one.load.process] = std::move(one);
+    if (loads) {
+      drop_handles(one.load.process);
+      loaded_[one.load.process] = std::move(one);
+    }
     if (!answers_loads) return;
   } else if (type.type == abi::HandoverType::unload_process && n == sizeof(abi::UnloadProcess)) {
     abi::UnloadProcess unload{};
     std::memcpy(&unload, bytes, sizeof unload);
     loaded_.erase(unload.process);
+    drop_handles(unload.process);
     state.process = unload.process;
     state.generation = unload.generation;
     state.worker = unload.worker;
     state.status = abi::ProcessStatus::unloaded;
+  } else if (type.type == abi::HandoverType::set_handle && n == sizeof(abi::SetHandle)) {
+    abi::SetHandle handle{};
+    std::memcpy(&handle, bytes, sizeof handle);
+    const auto holder = loaded_.find(handle.process);
+    if (!abi::is_grant(handle.handle)) return control_.reset();
+    if (holder == loaded_.end() || holder->second.load.generation != handle.generation) return;
+    PG_CHECK(handle.worker == holder->second.load.worker);
+    if (handle.right_generation != 0)
+      handles_[{handle.process, handle.handle}] = handle;
+    else
+      handles_.erase({handle.process, handle.handle});
+    return;
   } else {
     return control_.reset();
   }
   (void)::send(control_.get(), &state, sizeof state, MSG_NOSIGNAL);
+}
+
+void FakeDataplane::drop_handles(std::uint32_t process) {
+  std::erase_if(handles_, [&](const auto& one) { return one.first.first == process; });
 }
 
 void FakeDataplane::serve_requests() {
@@ -242,6 +261,15 @@ abi::PollCoreStats& FakeDataplane::poll_core(std::uint32_t core) const {
 abi::RightAccount& FakeDataplane::account(std::uint32_t core, std::uint32_t slot) const {
   return reinterpret_cast<abi::RightAccount*>(
       stats_.data() + abi::right_account_offset(geometry_))[std::size_t{core} * geometry_.rights + slot];
+}
+
+abi::WorkerStatus& FakeDataplane::worker(std::uint32_t worker) const {
+  return reinterpret_cast<abi::WorkerStatus*>(stats_.data() + abi::worker_status_offset())[worker];
+}
+
+std::map<std::pair<std::uint32_t, std::uint32_t>, abi::SetHandle> FakeDataplane::handles() const {
+  const std::lock_guard lock(mutex_);
+  return handles_;
 }
 
 std::map<std::uint32_t, Loaded> FakeDataplane::loaded() const {

@@ -11,6 +11,7 @@
 #include <mutex>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "abi/shared/handover.hpp"
@@ -48,6 +49,11 @@ class FakeDataplane {
   [[nodiscard]] abi::PollCoreStats& poll_core(std::uint32_t core) const;
   [[nodiscard]] abi::RightAccount& account(std::uint32_t core, std::uint32_t slot) const;
   [[nodiscard]] std::map<std::uint32_t, Loaded> loaded() const;
+  /// What processes hold now: by holder and handle, slot and generation of the right. As a real one, it
+  /// forgets them when the process is loaded anew, and takes none for a process or generation that is not
+  /// there.
+  [[nodiscard]] std::map<std::pair<std::uint32_t, std::uint32_t>, abi::SetHandle> handles() const;
+  [[nodiscard]] abi::WorkerStatus& worker(std::uint32_t worker) const;
   [[nodiscard]] std::uint32_t hellos() const { return hellos_; }
 
   /// As a poll core would: an event for control.
@@ -62,6 +68,7 @@ class FakeDataplane {
   void run();
   void greet();
   void read_control();
+  void drop_handles(std::uint32_t process);
   void serve_requests();
   void answer(const abi::ControlRequest& request, std::uint32_t core, const std::byte* body,
               std::size_t size);
@@ -78,6 +85,7 @@ class FakeDataplane {
   UniqueFd control_;
   mutable std::mutex mutex_;  // of everything above and below
   std::map<std::uint32_t, Loaded> loaded_;
+  std::map<std::pair<std::uint32_t, std::uint32_t>, abi::SetHandle> handles_;
   std::atomic<std::uint32_t> hellos_{0};
   std::atomic<bool> stop_{false};
   std::thread thread_;

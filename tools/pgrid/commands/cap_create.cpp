@@ -7,8 +7,11 @@ namespace {
 class CapCreate : public Command {
  public:
   CLI::App* declare(CLI::App& app) override {
-    CLI::App* own = app.add_subcommand("create", "Create a right to send to a process. Who holds its secret can call it.");
-    own->add_option("NAME", process_, "name of the process")->required();
+    CLI::App* own = app.add_subcommand("create", "Create a right to send to a process. Who holds its secret can call it; "
+                                                      "with --holder another process can, and there is no secret.");
+    own->add_option("NAME", process_, "name or index of the process")->required();
+    auto* holder = own->add_option("--holder", holder_, "name or index of the process that is to hold it, under its next handle");
+    own->add_option("--as", as_, "what the holder's operators call it (default: NAME)")->needs(holder);
     own->add_option("--label", label_, "number that the function sees with every message through this right")
         ->check(CLI::NonNegativeNumber);
     own->add_option("--rate", rate_, "messages per second (default: the process's; 0: no limit)")
@@ -19,8 +22,9 @@ class CapCreate : public Command {
     add_size(own, "--body-max", body_max_, "largest body, as in 1KiB");
     add_duration(own, "--deadline", deadline_us_, "longest time to wait for an answer, as in 100ms");
     add_duration(own, "--expires", expires_us_, "how long the right lives, as in 1h (default: for ever)");
-    own->add_flag("--show-secret", secret_, "print the right itself, as a grid:// URI");
-    own->footer("\nExample:\n  pgrid cap create echo --rate 1000 --expires 1h --show-secret");
+    own->add_flag("--show-secret", secret_, "print the right itself, as a grid:// URI")->excludes(holder);
+    own->footer("\nExamples:\n  pgrid cap create echo --rate 1000 --expires 1h --show-secret\n"
+                "  pgrid cap create wordcount --holder twice --as words");
     return own;
   }
 
@@ -29,6 +33,8 @@ class CapCreate : public Command {
     const auto put = [&body](const char* key, const std::optional<std::uint64_t>& value) {
       if (value) body[key] = *value;
     };
+    if (!holder_.empty()) body["holder"] = holder_;
+    if (!as_.empty()) body["as"] = as_;
     put("label", label_);
     put("rate", rate_);
     put("burst", burst_);
@@ -45,6 +51,12 @@ class CapCreate : public Command {
       return ExitCode::ok;
     }
     const std::string id = text_of(*right, "slot") + '.' + text_of(*right, "generation");
+    if (!holder_.empty()) {
+      context.printer.say("right " + id + " to " + text_of(*right, "process") + ", held by " + text_of(*right, "holder") +
+                          " as " + text_of(*right, "name") + ", handle " + text_of(*right, "handle") +
+                          "; take it back with: pgrid cap revoke " + id + context.node_option());
+      return ExitCode::ok;
+    }
     context.printer.say("right " + id + " to " + process_ + "; take it back with: pgrid cap revoke " + id +
                         context.node_option());
     if (secret_)
@@ -56,6 +68,8 @@ class CapCreate : public Command {
 
  private:
   std::string process_;
+  std::string holder_;
+  std::string as_;
   std::optional<std::uint64_t> label_, rate_, burst_, in_flight_;
   std::uint64_t body_max_ = 0;
   std::uint64_t deadline_us_ = 0;

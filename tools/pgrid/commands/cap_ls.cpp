@@ -10,7 +10,8 @@ class CapLs : public Command {
   CLI::App* declare(CLI::App& app) override {
     CLI::App* own = app.add_subcommand("ls", "List send rights and what became of the messages through each.");
     own->add_option("NAME", process_, "only the rights to this process");
-    own->add_flag("--show-secret", secret_, "print the rights themselves, as grid:// URIs");
+    own->add_option("--holder", holder_, "only the rights that this process holds");
+    own->add_flag("--show-secret", secret_, "print the rights themselves, as grid:// URIs; not those that processes hold");
     own->footer("\nExample:\n  pgrid cap ls echo --show-secret");
     return own;
   }
@@ -18,6 +19,7 @@ class CapLs : public Command {
   ExitCode run(Context& context) override {
     ApiRequest request{.path = "/v1/rights"};
     if (!process_.empty()) request.query.emplace_back("process", process_);
+    if (!holder_.empty()) request.query.emplace_back("holder", holder_);
     if (secret_) request.query.emplace_back("secrets", "1");
     const auto answer = context.api.call(request);
     if (!answer) return context.report(answer.error());
@@ -26,7 +28,10 @@ class CapLs : public Command {
       return ExitCode::ok;
     }
     const Table table = rights_table(answer->value("rights", nlohmann::json::array()), secret_);
-    if (table.empty())
+    if (table.empty() && !holder_.empty())
+      context.printer.say(holder_ + " holds no such right; grant it one: pgrid cap create NAME --holder " + holder_ +
+                          context.node_option());
+    else if (table.empty())
       context.printer.say("no right yet; create one: pgrid cap create " + (process_.empty() ? "NAME" : process_) +
                           context.node_option());
     else
@@ -36,6 +41,7 @@ class CapLs : public Command {
 
  private:
   std::string process_;
+  std::string holder_;
   bool secret_ = false;
 };
 

@@ -19,7 +19,19 @@ class Deploy : public Command {
     add_size(own, "--memory", memory_bytes_, "linear memory it may use, as in 4MiB");
     add_duration(own, "--time-limit", time_limit_us_, "CPU time for each message, as in 1ms");
     own->add_option("--rate", rate_, "messages per second through its rights (0: no limit)")->check(CLI::NonNegativeNumber);
-    own->footer("\nExample:\n  pgrid deploy build/docs/examples/echo.wasm --name echo --memory 1MiB --time-limit 1ms");
+    own->add_option("--restarts", restarts_, "how often it may be restarted within the period before it is left alone "
+                                             "for a while (default: 100; 0: no bound)")
+        ->check(CLI::NonNegativeNumber);
+    add_duration(own, "--restart-period", restart_period_us_, "that period, as in 1s (the default)");
+    own->add_option("--worker", worker_, "index of the worker that runs it (default: the least loaded)")
+        ->check(CLI::NonNegativeNumber);
+    own->add_option("--grant", grants_, "let it send to another process, or to itself, through a right of its own: "
+                                        "NAME=PROCESS[,rate=N][,label=N][,in-flight=N][,deadline=T]; the first is handle 4, "
+                                        "the next 5; at most 15")
+        ->allow_extra_args(false)  // one after each --grant
+        ->type_name("GRANT");
+    own->footer("\nExamples:\n  pgrid deploy build/docs/examples/echo.wasm --name echo --memory 1MiB --time-limit 1ms\n"
+                "  pgrid deploy build/docs/examples/twice.wasm --grant words=wordcount,rate=1000,deadline=50ms");
     return own;
   }
 
@@ -44,6 +56,11 @@ class Deploy : public Command {
     if (memory_bytes_ != 0) request.query.emplace_back("memory_bytes", std::to_string(memory_bytes_));
     if (time_limit_us_ != 0) request.query.emplace_back("time_limit_us", std::to_string(time_limit_us_));
     if (rate_) request.query.emplace_back("rate", std::to_string(*rate_));
+    if (restarts_) request.query.emplace_back("restarts_max", std::to_string(*restarts_));
+    if (restart_period_us_ != 0)
+      request.query.emplace_back("restart_period_ms", std::to_string((restart_period_us_ + 999) / 1000));
+    if (worker_) request.query.emplace_back("worker", std::to_string(*worker_));
+    for (const std::string& grant : grants_) request.query.emplace_back("grant", grant);
     const auto process = context.api.call(request);
     if (!process) return context.report(process.error());
     if (context.printer.json()) {
@@ -53,7 +70,9 @@ class Deploy : public Command {
                           text_of(*process, "process") + ": " +
                           config::size_text(number_of(*process, "memory_bytes")) + " of memory, " +
                           config::duration_text(number_of(*process, "time_limit_us")) + " per message\ncid " +
-                          text_of(*process, "cid") + "\ncall it: pgrid invoke " + name_ + " 'some text'" +
+                          text_of(*process, "cid") +
+                          (grants_.empty() ? "" : "\nwhat it holds: pgrid inspect " + name_ + context.node_option()) +
+                          "\ncall it: pgrid invoke " + name_ + " 'some text'" +
                           context.node_option());
     }
     return ExitCode::ok;
@@ -64,7 +83,9 @@ class Deploy : public Command {
   std::string name_;
   std::uint64_t memory_bytes_ = 0;
   std::uint64_t time_limit_us_ = 0;
-  std::optional<std::uint64_t> rate_;
+  std::optional<std::uint64_t> rate_, restarts_, worker_;
+  std::uint64_t restart_period_us_ = 0;
+  std::vector<std::string> grants_;
 };
 
 }  // namespace

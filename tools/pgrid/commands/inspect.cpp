@@ -1,6 +1,7 @@
 // pgrid inspect: everything about one process.
 #include "drivers/config/units.hpp"
 #include "tools/pgrid/command.hpp"
+#include "tools/pgrid/commands/process_text.hpp"
 #include "tools/pgrid/commands/rights_table.hpp"
 
 namespace pgrid::tools {
@@ -9,7 +10,7 @@ namespace {
 class Inspect : public Command {
  public:
   CLI::App* declare(CLI::App& app) override {
-    CLI::App* own = app.add_subcommand("inspect", "Show one process: its code, limits, counts and rights.");
+    CLI::App* own = app.add_subcommand("inspect", "Show one process: its code, limits, restarts, counts, the rights to it and those that it holds.");
     own->add_option("NAME", name_, "name of the process")->required();
     own->footer("\nExample:\n  pgrid inspect echo");
     return own;
@@ -24,12 +25,10 @@ class Inspect : public Command {
     }
     const auto& p = *process;
     const auto line = [&](const std::string& label, const std::string& value) {
-      context.printer.say(label + std::string(label.size() < 12 ? 12 - label.size() : 1, ' ') + value);
+      context.printer.say(label + std::string(label.size() < 16 ? 16 - label.size() : 1, ' ') + value);
     };
-    const std::string state = text_of(p, "state");
-    const std::string why = text_of(p, "state_text", "");
     line("name", text_of(p, "name"));
-    line("state", state + (why.empty() ? "" : ": " + why));
+    line("state", state_text(p));
     line("cid", text_of(p, "cid"));
     line("process", text_of(p, "process") + " on worker " + text_of(p, "worker"));
     line("module", config::size_text(number_of(p, "module_bytes")));
@@ -37,11 +36,16 @@ class Inspect : public Command {
     line("time limit", config::duration_text(number_of(p, "time_limit_us")) + " of CPU time per message");
     line("rate", number_of(p, "rate") == 0 ? "no limit" : grouped(number_of(p, "rate")) + " messages/s");
     line("deployed", date_text(number_of(p, "deployed_unix")) + " UTC");
-    line("rebuilds", grouped(number_of(p, "rebuilds")));
+    line("restarts", restarts_text(p));
     line("messages", counts_text(p.value("counts", nlohmann::json::object())));
     const auto rights = p.value("rights", nlohmann::json::array());
-    line("rights", rights.empty() ? "none; create one: pgrid cap create " + name_ + context.node_option() : "");
+    line("rights to it", rights.empty() ? "none; create one: pgrid cap create " + name_ + context.node_option() : "");
     if (!rights.empty()) context.printer.print(rights_table(rights, false));
+    const auto grants = p.value("grants", nlohmann::json::array());
+    if (!grants.empty()) {
+      line("rights it holds", "");
+      context.printer.print(rights_table(grants, false));
+    }
     return ExitCode::ok;
   }
 

@@ -1,9 +1,12 @@
 // pgrid ls: the processes of the node.
 #include "drivers/config/units.hpp"
 #include "tools/pgrid/command.hpp"
+#include "tools/pgrid/commands/process_text.hpp"
 
 namespace pgrid::tools {
 namespace {
+
+constexpr std::size_t kStateWidth = 60;  // characters: a reason may be a long sentence, which inspect shows whole
 
 class Ls : public Command {
  public:
@@ -20,10 +23,10 @@ class Ls : public Command {
       context.printer.print(*answer);
       return ExitCode::ok;
     }
-    Table table({"NAME", "STATE", ">WORKER", ">MEMORY", ">TIME LIMIT", ">KEPT", ">BROKEN", ">DECLINED", ">REBUILDS", "CID"});
+    Table table({"NAME", "STATE", ">WORKER", ">MEMORY", ">TIME LIMIT", ">KEPT", ">BROKEN", ">DECLINED", ">RESTARTS", "CID"});
     for (const auto& process : answer->value("processes", nlohmann::json::array())) {
       const auto counts = process.value("counts", nlohmann::json::object());
-      table.add({text_of(process, "name"), text_of(process, "state"), text_of(process, "worker"),
+      table.add({text_of(process, "name"), clipped(state_text(process), kStateWidth), text_of(process, "worker"),
                  config::size_text(number_of(process, "memory_bytes")),
                  config::duration_text(number_of(process, "time_limit_us")), grouped(number_of(counts, "kept")),
                  grouped(number_of(counts, "broken")), grouped(number_of(counts, "declined")),

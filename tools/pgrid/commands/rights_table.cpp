@@ -13,7 +13,7 @@ std::string counts_text(const nlohmann::json& counts) {
 
 Table rights_table(const nlohmann::json& rights, bool secrets) {
   std::vector<std::string> headings{"RIGHT", "PROCESS", "STATE", ">LABEL", ">RATE/S", ">BURST", ">IN FLIGHT", ">BODY MAX",
-                                    ">DEADLINE", "EXPIRES (UTC)", ">KEPT", ">BROKEN", ">REFUSED"};
+                                    ">DEADLINE", "EXPIRES (UTC)", ">KEPT", ">BROKEN", ">REFUSED", "HELD BY"};
   if (secrets) headings.emplace_back("SECRET");
   Table table(std::move(headings));
   for (const auto& right : rights) {
@@ -26,7 +26,11 @@ Table rights_table(const nlohmann::json& rights, bool secrets) {
                config::size_text(number_of(right, "body_max")),
                config::duration_text(number_of(right, "deadline_max_us")), expires == 0 ? "never" : date_text(expires),
                grouped(number_of(counts, "kept")), grouped(number_of(counts, "broken")),
-               grouped(number_of(counts, "refused")), text_of(right, "uri", "")});
+               grouped(number_of(counts, "refused")),
+               right.contains("holder")
+                   ? text_of(right, "holder") + " as " + text_of(right, "name") + ", handle " + text_of(right, "handle")
+                   : "-",
+               text_of(right, "uri", "")});
   }
   return table;
 }

@@ -52,6 +52,7 @@ class Stat : public Command {
     print_counters(context, totals, old, before.is_object());
     print_cores(context, stat);
     print_workers(context, stat);
+    print_memory(context, stat.value("memory", nlohmann::json::object()));
   }
 
   void print_counters(const Context& context, const nlohmann::json& totals, const nlohmann::json& old, bool rates) const {
@@ -89,12 +90,38 @@ class Stat : public Command {
   }
 
   static void print_workers(const Context& context, const nlohmann::json& stat) {
-    Table table({"WORKER", "STATE", ">PID", ">DEATHS", ">PROCESSES", ">HANDLED", ">REBUILDS"});
+    Table table({"WORKER", "STATE", ">PID", ">DEATHS", ">PROCESSES", ">INSTANCES", ">HANDLED", ">RESTARTS", ">RESIDENT"});
     for (const auto& worker : stat.value("workers", nlohmann::json::array()))
       table.add({text_of(worker, "worker"), text_of(worker, "state"), text_of(worker, "pid"),
                  grouped(number_of(worker, "deaths")), grouped(number_of(worker, "processes")),
-                 grouped(number_of(worker, "handled")), grouped(number_of(worker, "rebuilds"))});
+                 grouped(number_of(worker, "instances")), grouped(number_of(worker, "handled")),
+                 grouped(number_of(worker, "rebuilds")), mebibytes(number_of(worker, "resident_bytes"))});
     if (!table.empty()) context.printer.print(table);
+    context.printer.say("");
+  }
+
+  /// What a right, a process and an instance cost, and what the node's programs occupy.
+  static void print_memory(const Context& context, const nlohmann::json& memory) {
+    if (memory.empty()) return;
+    const auto number = [&memory](const char* key) { return grouped(number_of(memory, key)); };
+    const std::uint64_t instances = number_of(memory, "instances");
+    context.printer.say(
+        "a right takes " + number("right_bytes") + " bytes of tables (" + number("rights") + " of " +
+        number("rights_max") + " installed), a process " + number("process_bytes") + " bytes (" + number("processes") +
+        " deployed), " +
+        (instances == 0 ? "and there is no instance"
+                        : "an instance " + mebibytes(number_of(memory, "instance_bytes")) + " (workers' memory over " +
+                              grouped(instances) + ")") +
+        "\nresident: data plane " + mebibytes(number_of(memory, "dataplane_resident_bytes")) + ", workers " +
+        mebibytes(number_of(memory, "workers_resident_bytes")) + ", control " +
+        mebibytes(number_of(memory, "control_resident_bytes")));
+  }
+
+  /// As the kernel counts: in pages, and 0 when it does not tell.
+  static std::string mebibytes(std::uint64_t bytes) {
+    if (bytes == 0) return "-";
+    const std::uint64_t tenths = (bytes * 10 + (1u << 19)) >> 20;
+    return grouped(tenths / 10) + '.' + std::to_string(tenths % 10) + " MiB";
   }
 
   static bool is_set(const nlohmann::json& gauges, const char* key) {
