@@ -11,6 +11,8 @@ using abi::Kind;
 using abi::Reason;
 using What = Collected::What;
 
+constexpr std::size_t kPrefetchAhead = 8 * 128;  // bytes: eight answers of 64 bytes
+
 /// What a reply's kind and reason stand for.
 struct Said {
   Counter outcome;
@@ -32,55 +34,62 @@ std::optional<Said> meaning_of(std::uint8_t kind, std::uint16_t reason) noexcept
   }
 }
 
-Collected check_answer(const abi::WorkerReply& reply, const WorkerLink& link,
-                       InFlightTable& in_flight) noexcept {
+What check_answer(const abi::WorkerReply& reply, const WorkerLink& link, InFlightTable& in_flight,
+                  Collected& collected) noexcept {
   const std::optional<Said> said = meaning_of(reply.kind, reply.reason);
   if (!said) [[unlikely]]
-    return {.what = What::malformed};
+    return What::malformed;
   const auto [verdict, entry] = in_flight.find(reply.to_slot, reply.to_generation);
   if (verdict == InFlightTable::Verdict::late) [[unlikely]]
-    return {.what = What::late};
+    return What::late;
   // A right that this worker, or this process, was never given cannot have been guessed by accident.
   if (verdict == InFlightTable::Verdict::nonsense || entry->worker != link.worker() ||
       entry->process != reply.process) [[unlikely]]
-    return {.what = What::malformed};
-  return {.what = What::outcome,
-          .entry = entry,
-          .counter = said->outcome,
-          .kind = static_cast<Kind>(reply.kind),
-          .reason = said->reason};
+    return What::malformed;
+  collected.entry = entry;
+  collected.counter = said->outcome;
+  collected.answer.kind = static_cast<Kind>(reply.kind);
+  collected.answer.reason = said->reason;
+  return What::outcome;
 }
 
-Collected check(const abi::WorkerReply& reply, const WorkerLink& link, InFlightTable& in_flight) noexcept {
+What check(const abi::WorkerReply& reply, const WorkerLink& link, InFlightTable& in_flight,
+           Collected& collected) noexcept {
   switch (static_cast<abi::ReplyType>(reply.type)) {
     case abi::ReplyType::answer:
-      return check_answer(reply, link, in_flight);
+      return check_answer(reply, link, in_flight, collected);
     case abi::ReplyType::log:
-      return {.what = What::event, .event_type = abi::ControlEventType::log};
+      collected.event_type = abi::ControlEventType::log;
+      collected.answer.reason = Reason::none;
+      return What::event;
     case abi::ReplyType::event:
-      if (reply.reason >= abi::kReasonCount) return {.what = What::malformed};
-      return {.what = What::event,
-              .kind = Kind::notice,
-              .reason = static_cast<Reason>(reply.reason),
-              .event_type = abi::ControlEventType::instance_event};
+      if (reply.reason >= abi::kReasonCount) return What::malformed;
+      collected.event_type = abi::ControlEventType::instance_event;
+      collected.answer.reason = static_cast<Reason>(reply.reason);
+      return What::event;
     case abi::ReplyType::send:
-      return {.what = What::send};
+      return What::send;
   }
-  return {.what = What::malformed};
+  return What::malformed;
 }
 
 }  // namespace
 
-Collected collect(WorkerLink& link, InFlightTable& in_flight, abi::WorkerReply& reply) noexcept {
-  if (!link.readable()) return {};
+void collect(WorkerLink& link, InFlightTable& in_flight, abi::WorkerReply& reply, Collected& collected) noexcept {
+  collected.what = What::nothing;
+  if (!link.readable()) return;
   const abi::RingRecord record = link.replies.front();
-  if (!record) return {.what = link.replies.corrupt() ? What::corrupt : What::nothing};
-
+  if (!record) {
+    if (link.replies.corrupt()) collected.what = What::corrupt;
+    return;
+  }
+  // These lines were the worker's to write a moment ago; a prefetch past the ring's end does no harm.
+  __builtin_prefetch(record.data + kPrefetchAhead);
+  __builtin_prefetch(record.data + kPrefetchAhead + 64);
   std::memcpy(&reply, record.data, sizeof reply);
   link.replies.pop();
-  Collected collected = check(reply, link, in_flight);
-  collected.body = {record.data + abi::kRecordHeader, record.length - abi::kRecordHeader};
-  return collected;
+  collected.what = check(reply, link, in_flight, collected);
+  collected.answer.body = {record.data + abi::kRecordHeader, record.length - abi::kRecordHeader};
 }
 
 }  // namespace pgrid::dataplane

@@ -14,6 +14,13 @@
 
 namespace pgrid::dataplane {
 
+/// What an answer says. `body` may lie in a ring: it is read once.
+struct Answer {
+  abi::Kind kind{};
+  abi::Reason reason{};
+  std::span<const std::byte> body{};
+};
+
 /// One record from a worker, checked.
 struct Collected {
   enum class What : std::uint8_t {
@@ -28,14 +35,13 @@ struct Collected {
   What what = What::nothing;
   InFlight* entry = nullptr;
   abi::Counter counter{};  // of an outcome
-  abi::Kind kind{};
-  abi::Reason reason{};
   abi::ControlEventType event_type{};
-  std::span<const std::byte> body{};  // in the ring; valid until the link's `replies.release`
+  Answer answer;  // of an outcome; of an event reason and body. The body lies in the ring until its `release`
 };
 
 /// The worker's next record, popped. The caller releases the ring once per burst. `reply` is the copy of its header: what
 /// a send asks for, and what an event says of process and restarts, which is the worker's word.
-[[nodiscard]] Collected collect(WorkerLink& link, InFlightTable& in_flight, abi::WorkerReply& reply) noexcept;
+/// Both are written in place: copies would wait for the stores that made them.
+void collect(WorkerLink& link, InFlightTable& in_flight, abi::WorkerReply& reply, Collected& collected) noexcept;
 
 }  // namespace pgrid::dataplane

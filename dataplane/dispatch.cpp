@@ -52,7 +52,7 @@ std::optional<Refusal> dispatch(const AuthorizedMessage& request, const Sender& 
   if (message.reply_to != nullptr) entry->reply_to = *message.reply_to;
   std::uint8_t hops = 0;
   if (sender.kind == SenderKind::wire) [[likely]] {
-    entry->path = sender.path;
+    set_return_path(entry->path, *sender.frame, *sender.port, sender.port_id);
   } else if (sender.kind == SenderKind::guest) {
     entry->guest = *sender.guest;
     hops = sender.guest->hops;

@@ -34,7 +34,9 @@ struct Sender {
   SenderKind kind = SenderKind::wire;
   std::uint32_t control_incarnation = 0;  // of control: which one asked
   const GuestAsker* guest = nullptr;      // of a function
-  ReturnPath path{};                      // of the wire
+  const Frame* frame = nullptr;           // of the wire: what brought it, and where
+  const PortIdentity* port = nullptr;
+  std::uint16_t port_id = 0;
 };
 
 struct alignas(64) InFlight {

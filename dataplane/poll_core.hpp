@@ -63,16 +63,11 @@ class PollCore {
  private:
   using Packet = typename Io::Packet;
 
-  /// A request on its way from parse to dispatch; borrows the packet's bytes.
+  /// A request on its way from parse to dispatch; borrows the packet's bytes. Both parts are made where they stay: a
+  /// copy would wait for the narrow stores that made them.
   struct Arrival {
-    Frame frame;
-    MessageView message;
-  };
-  /// What an answer says. `body` may lie in a ring: it is read once.
-  struct Answer {
-    abi::Kind kind;
-    abi::Reason reason;
-    std::span<const std::byte> body{};
+    ParsedFrame frame;
+    ParsedMessage message;
   };
 
   void start_turn() noexcept;
@@ -90,7 +85,7 @@ class PollCore {
   [[nodiscard]] std::optional<Refusal> admit(const MessageView& message, const Sender& sender) noexcept;
   [[nodiscard]] std::optional<Refusal> admit_guest(const GuestRequest& request) noexcept;
   [[nodiscard]] std::optional<Refusal> let_in(const AuthorizedMessage& request, const Sender& sender) noexcept;
-  void refuse_wire(const Arrival& arrival, const ReturnPath& path, const Refusal& refusal) noexcept;
+  void refuse_wire(const Arrival& arrival, std::uint16_t port, const Refusal& refusal) noexcept;
   void refuse_protocol(const Frame& frame, std::uint16_t port) noexcept;
   void refuse_control(const abi::ControlRequest& request, const Refusal& refusal) noexcept;
 
@@ -128,6 +123,7 @@ class PollCore {
   std::vector<TxBacklog<Packet>> tx_;
   std::vector<PayloadScratch>
       scratch_;  // for the rare datagram that lies misaligned, one per packet of a burst
+  Arrival arrivals_[abi::kBurst];  // of the burst in hand
   Idle idle_;
   std::uint64_t now_tsc_ = 0;  // read once per turn: stale by less than a turn
   std::uint64_t now_unix_ns_ = 0;

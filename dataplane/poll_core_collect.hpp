@@ -13,16 +13,19 @@ namespace pgrid::dataplane {
 template <PacketIo Io>
 std::uint32_t PollCore<Io>::collect_replies(WorkerLink& link) noexcept {
   std::uint32_t nb = 0;
+  if (link.requests.corrupt() && link.state() == WorkerLink::State::usable) [[unlikely]]
+    lies(link, abi::Counter::worker_ring_corrupt);  // once: from now on it is busy_worker
   bool more = link.readable();
   abi::WorkerReply reply;
+  Collected collected;
   for (; more && nb < kRepliesPerTurn; ++nb) {
-    const Collected collected = collect(link, in_flight_, reply);
+    collect(link, in_flight_, reply, collected);
     switch (collected.what) {
       case Collected::What::nothing:
         more = false;
         break;
       case Collected::What::outcome:
-        settle(*collected.entry, collected.counter, {collected.kind, collected.reason, collected.body});
+        settle(*collected.entry, collected.counter, collected.answer);
         break;
       case Collected::What::late:
         count(abi::Counter::late_reply);
@@ -31,7 +34,7 @@ std::uint32_t PollCore<Io>::collect_replies(WorkerLink& link) noexcept {
         post_event(link, reply, collected);
         break;
       case Collected::What::send:
-        more = relay(link, reply, collected.body);
+        more = relay(link, reply, collected.answer.body);
         break;
       case Collected::What::malformed:
         more = lies(link, abi::Counter::reply_malformed);
@@ -147,12 +150,12 @@ template <PacketIo Io>
   const bool rebuilt = collected.event_type == abi::ControlEventType::instance_event;
   const abi::ControlEvent event{.type = static_cast<std::uint8_t>(collected.event_type),
                                 .kind = static_cast<std::uint8_t>(abi::Kind::notice),
-                                .reason = static_cast<std::uint16_t>(collected.reason),
+                                .reason = static_cast<std::uint16_t>(collected.answer.reason),
                                 .process = reply.process,
                                 .worker = link.worker(),
                                 .restarts = rebuilt ? reply.to_slot : 0,
                                 .backoff_ms = rebuilt ? reply.to_generation : 0};
-  if (!control_.post(event, collected.body)) count(abi::Counter::control_event_lost);
+  if (!control_.post(event, collected.answer.body)) count(abi::Counter::control_event_lost);
 }
 
 // ---- between functions
@@ -168,7 +171,10 @@ template <PacketIo Io>
   ++link.guest_waiting;
   functions_first_ = true;
   const std::optional<Refusal> refusal = admit_guest(request);
-  if (!refusal) return true;
+  if (!refusal) {
+    count(abi::Counter::dispatched);
+    return true;
+  }
   count(refusal->counter);
   if (refusal->account != nullptr) abi::bump(refusal->account->refused);
   // Asked for no deadline: what the asker asks next has none either.

@@ -24,17 +24,19 @@ void PollCore<Io>::answer_locally(Packet& packet, const ParsedFrame& parsed, std
 }
 
 template <PacketIo Io>
-[[gnu::noinline]] void PollCore<Io>::refuse_wire(const Arrival& arrival, const ReturnPath& path,
+[[gnu::noinline]] void PollCore<Io>::refuse_wire(const Arrival& arrival, std::uint16_t port,
                                                  const Refusal& refusal) noexcept {
+  const Frame& frame = arrival.frame.frame;
+  const MessageView& message = arrival.message.message;
+  const ReturnPath path = return_path_of(frame, io_.identity(port), port);
   count(refusal.counter);
-  const MessageView& message = arrival.message;
   if (refusal.authorized) {
     if (refusal.account != nullptr) abi::bump(refusal.account->refused);
     send_answer(path, {abi::Kind::non_commitment, refusal.reason, message.id, message.reply_to}, {});
     return;
   }
   const std::size_t sent = send_fresh(path, [&](std::byte* out, bool offload) {
-    return write_refusal(out, arrival.frame, path, message, refusal.reason, limiter_, now_tsc_, offload);
+    return write_refusal(out, frame, path, message, refusal.reason, limiter_, now_tsc_, offload);
   });
   if (sent == 0) count(abi::Counter::refusals_suppressed);
 }
@@ -62,9 +64,10 @@ template <PacketIo Io>
 
 // ---- tx
 
+/// Inline, so that what `write` refers to need not be gathered in memory and read back.
 template <PacketIo Io>
 template <typename Write>
-std::size_t PollCore<Io>::send_fresh(const ReturnPath& path, Write write) noexcept {
+[[gnu::always_inline]] inline std::size_t PollCore<Io>::send_fresh(const ReturnPath& path, Write write) noexcept {
   Packet packet = io_.alloc();
   if (!packet) [[unlikely]] {
     count(abi::Counter::mbuf_exhausted);

@@ -70,18 +70,21 @@ std::uint32_t PollCore<Io>::receive(std::uint16_t port) noexcept {
 
   constexpr std::size_t kAhead = 3;  // frames prefetched ahead of the one in hand
   for (std::size_t i = 0; i < std::min(kAhead, packets.size()); ++i) io_.prefetch(packets[i]);
-  Arrival arrivals[abi::kBurst];
   std::size_t nb_arrivals = 0;
   for (std::size_t i = 0; i < packets.size(); ++i) {
     if (i + kAhead < packets.size()) io_.prefetch(packets[i + kAhead]);
-    if (parse(packets[i], port, scratch_[i], arrivals[nb_arrivals])) ++nb_arrivals;
+    if (parse(packets[i], port, scratch_[i], arrivals_[nb_arrivals])) ++nb_arrivals;
   }
-  for (const Arrival& arrival : std::span(arrivals, nb_arrivals)) {
-    const Sender sender{.path = return_path_of(arrival.frame, io_.identity(port), port)};
-    const std::optional<Refusal> refusal = admit(arrival.message, sender);
+  std::uint64_t nb_dispatched = 0;
+  for (const Arrival& arrival : std::span(arrivals_, nb_arrivals)) {
+    const Sender sender{.frame = &arrival.frame.frame, .port = &io_.identity(port), .port_id = port};
+    const std::optional<Refusal> refusal = admit(arrival.message.message, sender);
     if (refusal) [[unlikely]]
-      refuse_wire(arrival, sender.path, *refusal);
+      refuse_wire(arrival, port, *refusal);
+    else
+      ++nb_dispatched;
   }
+  count(abi::Counter::dispatched, nb_dispatched);
   for (WorkerLink& link : workers_) link.publish();
   return static_cast<std::uint32_t>(packets.size());
 }
@@ -94,9 +97,9 @@ bool PollCore<Io>::parse(Packet& packet, std::uint16_t port, PayloadScratch& scr
     count(abi::Counter::payload_too_long);
     return false;
   }
-  const ParsedFrame parsed =
+  const ParsedFrame& parsed = *::new (&arrival.frame) ParsedFrame(
       parse_frame(std::span<const std::byte>(packet.data(), packet.data_length()), io_.identity(port),
-                  io_.ip_checksum(packet), io_.l4_checksum(packet));
+                  io_.ip_checksum(packet), io_.l4_checksum(packet)));
   if (parsed.kind != FrameKind::message) [[unlikely]] {
     if (parsed.kind == FrameKind::dropped)
       count(parsed.drop);
@@ -109,7 +112,7 @@ bool PollCore<Io>::parse(Packet& packet, std::uint16_t port, PayloadScratch& scr
     payload = scratch.align(payload);
     count(abi::Counter::misaligned_copied);
   }
-  const ParsedMessage message = parse_message(payload);
+  const ParsedMessage& message = *::new (&arrival.message) ParsedMessage(parse_message(payload));
   if (!message.ok) [[unlikely]] {
     count(message.failure);
     if (message.failure == abi::Counter::unknown_protocol) refuse_protocol(parsed.frame, port);
@@ -120,7 +123,6 @@ bool PollCore<Io>::parse(Packet& packet, std::uint16_t port, PayloadScratch& scr
     return false;
   }
   authorizer_.prefetch(message.message.to->slot());
-  arrival = {parsed.frame, message.message};
   return true;
 }
 
@@ -133,7 +135,8 @@ std::optional<Refusal> PollCore<Io>::admit(const MessageView& message, const Sen
   return let_in(**authorized, sender);
 }
 
-/// Only here is anything dispatched.
+/// Only here is anything dispatched; the caller counts it. What `dispatch` says is returned where it was made: a copy would
+/// wait for its stores.
 template <PacketIo Io>
 std::optional<Refusal> PollCore<Io>::let_in(const AuthorizedMessage& request, const Sender& sender) noexcept {
   if (draining_) [[unlikely]]
@@ -141,13 +144,7 @@ std::optional<Refusal> PollCore<Io>::let_in(const AuthorizedMessage& request, co
   const std::uint16_t worker = request.right().worker();
   if (worker >= workers_.size()) [[unlikely]]
     return Refusal{abi::Counter::busy_worker, abi::Reason::busy, true, &request.account()};
-  WorkerLink& link = workers_[worker];
-  std::optional<Refusal> refusal = dispatch(request, sender, link, in_flight_, rate_, now_tsc_);
-  if (!refusal) [[likely]]
-    count(abi::Counter::dispatched);
-  else if (refusal->counter == abi::Counter::busy_ring && link.requests.corrupt())
-    lies(link, abi::Counter::worker_ring_corrupt);  // once: from now on it is busy_worker
-  return refusal;
+  return dispatch(request, sender, workers_[worker], in_flight_, rate_, now_tsc_);
 }
 
 template <PacketIo Io>
@@ -170,7 +167,10 @@ std::uint32_t PollCore<Io>::serve_control() noexcept {
     std::memcpy(message.id.data(), header.id, sizeof header.id);
     const Sender sender{.kind = SenderKind::control, .control_incarnation = control_.incarnation()};
     const std::optional<Refusal> refusal = admit(message, sender);
-    if (refusal) refuse_control(header, *refusal);
+    if (refusal)
+      refuse_control(header, *refusal);
+    else
+      count(abi::Counter::dispatched);
   }
   if (nb == 0) return 0;
   control_.release();

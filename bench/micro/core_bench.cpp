@@ -113,7 +113,7 @@ void echo(Bench& bench) {
 /// authorize, dispatch, echo, collect, release of the in-flight entry; no frames.
 void dispatch_and_collect(benchmark::State& state) {
   Bench bench;
-  const dataplane::Sender sender{};
+  const dataplane::Sender sender{.kind = dataplane::SenderKind::control};
   std::size_t next = 0;
   for (auto _ : state) {
     for (std::size_t i = 0; i < kBurst; ++i) bench.authorizer.prefetch(bench.rights[next + i].slot());
@@ -126,7 +126,8 @@ void dispatch_and_collect(benchmark::State& state) {
     echo(bench);
     abi::WorkerReply reply;
     for (;;) {
-      const dataplane::Collected collected = collect(bench.link, bench.in_flight, reply);
+      dataplane::Collected collected;
+      collect(bench.link, bench.in_flight, reply, collected);
       if (collected.what != dataplane::Collected::What::outcome) break;
       auto* account =
           bench.authorizer.account_of(collected.entry->right_slot, collected.entry->right_generation);
