@@ -41,6 +41,7 @@ class WorkerTest : public testing::Test {
  protected:
   WorkerTest() {
     ticker_.watch(::pthread_self());
+    EXPECT_TRUE(linker_.define({"test", "say", &say, this}));
     for (std::uint32_t core = 0; core < kGeometry.poll_cores; ++core) {
       requests_[core] = abi::RingProducer(segment_ + abi::request_ring_offset(kGeometry, core), kGeometry.request_ring);
       replies_[core] = abi::RingConsumer(segment_ + abi::reply_ring_offset(kGeometry, core), kGeometry.reply_ring);
@@ -52,6 +53,13 @@ class WorkerTest : public testing::Test {
     auto* memory = static_cast<std::byte*>(std::aligned_alloc(64, size));
     std::memset(memory, 0, size);
     return memory;
+  }
+
+  /// What guests hear from the test: an import that only tests' guests have.
+  static std::int32_t say(void* test, std::uint32_t, std::uint32_t) noexcept {
+    auto& self = *static_cast<WorkerTest*>(test);
+    ++self.asked_;
+    return self.said_;
   }
 
   std::unique_ptr<InstanceSlot> slot(const std::string& guest, std::uint32_t process, std::uint32_t generation = 1) {
@@ -69,6 +77,17 @@ class WorkerTest : public testing::Test {
   }
   void load(const std::string& guest, std::uint32_t process, std::uint32_t generation = 1) {
     auto attached = core_.attach(slot(guest, process, generation));
+    ASSERT_TRUE(attached.ok) << attached.text;
+  }
+
+  /// With handles (bits) and restart limits.
+  void load(const std::string& guest, std::uint32_t process, std::uint32_t handles, std::uint32_t restarts_max,
+            std::uint32_t restart_period_ms) {
+    auto made = slot(guest, process);
+    made->handles = handles;
+    made->limits.restarts_max = restarts_max;
+    made->limits.restart_period_ms = restart_period_ms;
+    const auto attached = core_.attach(std::move(made));
     ASSERT_TRUE(attached.ok) << attached.text;
   }
 
@@ -126,6 +145,17 @@ class WorkerTest : public testing::Test {
     EXPECT_TRUE(found) << "no answer";
     return found.value_or(Reply{});
   }
+  /// Of what was told: those of one type, which are then gone, as are answers that were not looked at.
+  std::vector<Reply> take_told(abi::ReplyType type) {
+    while (answer()) {
+    }
+    std::vector<Reply> found;
+    std::erase_if(told_, [&](const Reply& one) {
+      if (one.type() == type) found.push_back(one);
+      return one.type() == type;
+    });
+    return found;
+  }
   [[nodiscard]] const abi::WorkerLine& line() const {
     return *reinterpret_cast<abi::WorkerLine*>(segment_ + sizeof(abi::SegmentHeader));
   }
@@ -141,7 +171,9 @@ class WorkerTest : public testing::Test {
   wasm::Linker linker_ = *make_guest_linker(engine_, core_);
   abi::RingProducer requests_[abi::kPollCoresMax];
   abi::RingConsumer replies_[abi::kPollCoresMax];
-  std::vector<Reply> told_;  // log lines and events that `answer` passed
+  std::vector<Reply> told_;   // log lines, events and guests' requests that `answer` passed
+  std::int32_t said_ = 0;     // see `say`
+  std::uint32_t asked_ = 0;
 };
 
 }  // namespace pgrid::worker

@@ -1,0 +1,42 @@
+;; Takes what it can get. The first byte of a message says what: 'r' recurses without end, 'g' and 'b' grow memory and a table
+;; until they are refused, then answer with the result of the last try as four bytes; 'f', 'c', 'i' fill, copy and initialise
+;; large parts of memory for ever; 'd', 'q', 'm' flood the log, a granted handle and receive for ever; anything else is echoed.
+(module (; prelude ;)
+  (table $table 16 funcref)
+  (func $nothing)
+  (elem declare func $nothing)
+  (data $block "0123456789abcdef")
+  (data (i32.const 2048) "\01\03\00\00\03\00\00\00\00\00\00\00\00\04\00\00")
+  (data (i32.const 8192) "\01\00\00\00\04\00\00\00\00\00\00\00\00\04\00\00")
+  (func $deeper (param i64 i64 i64 i64) (result i64)
+    (i64.add (local.get 0) (call $deeper (local.get 1) (local.get 2) (local.get 3) (i64.add (local.get 0) (i64.const 1)))))
+  (func $answer_word (param $value i32)
+    (i32.store (i32.const 64) (local.get $value))
+    (drop (call $answer_to (call $reply_handle) (i32.const 4))))
+  (func (export "pg_activate") (local $what i32) (local $result i32)
+    (block $done (loop $more
+      (br_if $done (i32.le_s (call $next) (i32.const 0)))
+      (local.set $what (call $first_body_byte))
+      (if (i32.eq (local.get $what) (i32.const 114))
+        (then (drop (call $deeper (i64.const 1) (i64.const 2) (i64.const 3) (i64.const 4)))))
+      (if (i32.eq (local.get $what) (i32.const 103)) (then
+        (loop $grow (br_if $grow (i32.ge_s (local.tee $result (memory.grow (i32.const 1))) (i32.const 0))))
+        (call $answer_word (local.get $result)) (br $more)))
+      (if (i32.eq (local.get $what) (i32.const 98)) (then
+        (loop $grow
+          (br_if $grow (i32.ge_s (local.tee $result (table.grow $table (ref.func $nothing) (i32.const 100))) (i32.const 0))))
+        (call $answer_word (local.get $result)) (br $more)))
+      (if (i32.eq (local.get $what) (i32.const 102))
+        (then (loop $ever (memory.fill (i32.const 65536) (i32.const 1) (i32.const 65536)) (br $ever))))
+      (if (i32.eq (local.get $what) (i32.const 99))
+        (then (loop $ever (memory.copy (i32.const 16384) (i32.const 65536) (i32.const 65536)) (br $ever))))
+      (if (i32.eq (local.get $what) (i32.const 105))
+        (then (loop $ever (memory.init $block (i32.const 16384) (i32.const 0) (i32.const 16)) (br $ever))))
+      (if (i32.eq (local.get $what) (i32.const 100))
+        (then (loop $ever (drop (call $send (i32.const 2048) (i32.const 1088))) (br $ever))))
+      (if (i32.eq (local.get $what) (i32.const 113))
+        (then (loop $ever (drop (call $send (i32.const 8192) (i32.const 1088))) (br $ever))))
+      (if (i32.eq (local.get $what) (i32.const 109))
+        (then (loop $ever (drop (call $receive (i32.const 0) (i32.const 8))) (br $ever))))
+      (drop (call $echo))
+      (br $more)))))
