@@ -71,7 +71,7 @@ void Handover::step(int timeout_ms) {
       if (!workers_[w].is_taken()) continue;
       const bool ended = fd == workers_[w].pidfd.get();  // a child of it might keep the socket open
       if (ended || fd == workers_[w].socket.fd()) read_worker(w);
-      if (ended) lose_worker(w);
+      if (ended) lose_worker(w, abi::WorkerLoss::ended);
     }
     for (Guest& guest : guests_)
       if (guest.socket && fd == guest.socket.fd()) read_guest(guest.socket);
@@ -163,7 +163,7 @@ void Handover::tick() {
     for (std::uint32_t core = 0; core < geometry_.poll_cores; ++core)
       faulty |= wiring_.cells.worker(core, worker).faulty.load(std::memory_order_acquire);
     if (faulty) {
-      lose_worker(worker);
+      lose_worker(worker, abi::WorkerLoss::nonsense);
     } else if (!stopping) {
       check_heartbeat(worker);
     }

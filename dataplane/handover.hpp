@@ -69,7 +69,7 @@ class Handover {
 
   // Workers.
   void read_worker(std::uint32_t worker);
-  void lose_worker(std::uint32_t worker);
+  void lose_worker(std::uint32_t worker, abi::WorkerLoss why);
   void start_loading(KeptProcess& kept);
   void report(const abi::ProcessState& state);
   void serve_if_ready(std::uint32_t worker);
@@ -88,7 +88,7 @@ class Handover {
   void send_to_worker(std::uint32_t worker, const auto& message, std::span<const int> fds = {}) {
     HandoverSocket& socket = workers_[worker].socket;
     if (!socket) return;
-    if (!socket.send(message, fds)) return lose_worker(worker);
+    if (!socket.send(message, fds)) return lose_worker(worker, abi::WorkerLoss::ended);
     update_interest(socket);
   }
   void send_to_control(const auto& message) {

@@ -50,15 +50,15 @@ void Handover::read_worker(std::uint32_t worker) {
     Datagram datagram;
     switch (seat.socket.receive(datagram)) {
       case HandoverSocket::Received::closed:
-        return lose_worker(worker);
+        return lose_worker(worker, abi::WorkerLoss::ended);
       case HandoverSocket::Received::nothing:
-        if (!seat.socket.flush()) return lose_worker(worker);
+        if (!seat.socket.flush()) return lose_worker(worker, abi::WorkerLoss::ended);
         return update_interest(seat.socket);
       case HandoverSocket::Received::datagram:
         break;
     }
     const auto state = datagram.as<abi::ProcessState>(abi::HandoverType::process_state);
-    if (!state) return lose_worker(worker);
+    if (!state) return lose_worker(worker, abi::WorkerLoss::nonsense);
     KeptProcess* kept = book_.find(state->process);
     if (kept == nullptr || kept->load.worker != worker || kept->load.generation != state->generation) {
       if (state->status == abi::ProcessStatus::unloaded) report(*state);  // of a generation that was replaced
@@ -76,7 +76,7 @@ void Handover::read_worker(std::uint32_t worker) {
         book_.forget(state->process);
         break;
       default:
-        return lose_worker(worker);
+        return lose_worker(worker, abi::WorkerLoss::nonsense);
     }
     report(*state);
     serve_if_ready(worker);
@@ -110,7 +110,7 @@ void Handover::serve_if_ready(std::uint32_t worker) {
   set_worker_state(worker, abi::WorkerState::serving);
 }
 
-void Handover::lose_worker(std::uint32_t worker) {
+void Handover::lose_worker(std::uint32_t worker, abi::WorkerLoss why) {
   WorkerSeat& seat = workers_[worker];
   if (!seat.is_taken()) return;
   if (seat.pid != ::getpid())
@@ -121,6 +121,7 @@ void Handover::lose_worker(std::uint32_t worker) {
   seat.pidfd.reset();
   seat.serving = false;
   ++seat.deaths;
+  stats_.worker(worker).loss.store(static_cast<std::uint32_t>(why), std::memory_order_relaxed);
   book_.for_each(worker, [](KeptProcess& kept) { kept.status = LoadStatus::waiting; });
   set_worker_state(worker, abi::WorkerState::lost);
 }
@@ -171,7 +172,7 @@ void Handover::check_heartbeat(std::uint32_t worker) {
   book_.for_each(worker, [&](const KeptProcess& kept) {
     limit_us = std::max<std::uint64_t>(limit_us, kept.load.limits.time_limit_us);
   });
-  if (cpu_ns > seat.cpu_ns_at_heartbeat + 4 * limit_us * 1000) lose_worker(worker);
+  if (cpu_ns > seat.cpu_ns_at_heartbeat + 4 * limit_us * 1000) lose_worker(worker, abi::WorkerLoss::hung);
 }
 
 }  // namespace pgrid::dataplane

@@ -22,6 +22,7 @@ void tell_workers(const StatsSegment& stats, dpdk::TelemetryDict& dict) {
     dict.add((prefix + "state").c_str(), status.state.load(relaxed));
     dict.add((prefix + "pid").c_str(), status.pid.load(relaxed));
     dict.add((prefix + "deaths").c_str(), status.deaths.load(relaxed));
+    dict.add((prefix + "loss").c_str(), status.loss.load(relaxed));
     dict.add((prefix + "processes").c_str(), status.processes.load(relaxed));
     dict.add((prefix + "handled").c_str(), status.handled.load(relaxed));
     dict.add((prefix + "rebuilds").c_str(), status.rebuilds.load(relaxed));

@@ -13,6 +13,7 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <string_view>
 
 #include "abi/shared/counters.hpp"
 #include "abi/shared/segment.hpp"
@@ -66,12 +67,26 @@ enum class WorkerState : std::uint32_t {
   lost = 3,      // died; poll cores are answering what it had
 };
 
+/// Why a worker's last process was lost.
+enum class WorkerLoss : std::uint32_t {
+  none = 0,
+  ended = 1,     // it exited, was killed, or closed its connection
+  nonsense = 2,  // it wrote what no honest worker writes, in a ring or to the socket: killed
+  hung = 3,      // it used CPU time without a sign of life: killed
+};
+constexpr std::string_view name_of(WorkerLoss loss) {
+  constexpr std::string_view names[] = {"none", "ended", "nonsense", "hung"};
+  const auto i = static_cast<std::uint32_t>(loss);
+  return i < 4 ? names[i] : "unknown";
+}
+
 struct alignas(64) WorkerStatus {
   std::atomic<std::uint32_t> state;  // WorkerState
   std::atomic<std::uint32_t> pid;
   Word incarnation;                  // 0: never attached
   Word deaths;
-  Word processes;                    // loaded
+  std::atomic<std::uint32_t> processes;  // loaded
+  std::atomic<std::uint32_t> loss;       // WorkerLoss, of the last one that died
   Word heartbeat;                    // copied from WorkerLine by the helper thread
   Word handled;
   Word rebuilds;

@@ -62,19 +62,32 @@ class Peer {
     text.copy(state.text, sizeof state.text - 1);
     return socket_.send(state);
   }
-  bool load(std::uint32_t process, std::uint32_t generation, std::uint32_t worker, std::string_view code) {
+  bool load(std::uint32_t process, std::uint32_t generation, std::uint32_t worker, std::string_view code,
+            std::uint32_t time_limit_us = 1000) {
     abi::LoadProcess load{};
     load.header = abi::handover_header<abi::LoadProcess>(abi::HandoverType::load_process);
     load.process = process;
     load.generation = generation;
     load.worker = worker;
-    load.limits.time_limit_us = 1000;
+    load.limits.time_limit_us = time_limit_us;
+    load.handles = ~0u;  // the data plane's to say
     load.code_size = code.size();
     load.code_hash[0] = static_cast<std::uint8_t>(code[0]);
     load.name[0] = 'p';
     const auto fd = shm::sealed_copy("code", std::as_bytes(std::span(code)));
     const int fds[] = {fd->get()};
     return socket_.send(load, fds);
+  }
+  bool set_handle(std::uint32_t process, std::uint32_t generation, std::uint32_t handle, std::uint32_t slot,
+                  std::uint32_t right_generation) {
+    abi::SetHandle set{};
+    set.header = abi::handover_header<abi::SetHandle>(abi::HandoverType::set_handle);
+    set.process = process;
+    set.generation = generation;
+    set.handle = handle;
+    set.slot = slot;
+    set.right_generation = right_generation;
+    return socket_.send(set);
   }
   bool unload(std::uint32_t process, std::uint32_t generation) {
     abi::UnloadProcess unload{};
@@ -169,6 +182,7 @@ class HandoverTest : public testing::Test {
   [[nodiscard]] abi::WorkerState worker_state(std::uint32_t worker) const {
     return static_cast<abi::WorkerState>(stats_->worker(worker).state.load());
   }
+  [[nodiscard]] abi::WorkerLoss loss() const { return static_cast<abi::WorkerLoss>(stats_->worker(0).loss.load()); }
   /// Seated, with its Welcome taken.
   Peer seat_worker(std::uint32_t worker) {
     Peer peer(path_);
@@ -405,6 +419,122 @@ TEST_F(HandoverTest, AControlThatComesBackLoadsNothingTwice) {
   EXPECT_EQ(load->generation, 2u);
 }
 
+// ---- handles
+
+class Handles : public HandoverTest {
+ protected:
+  [[nodiscard]] bool held(std::uint32_t process, std::uint32_t generation, std::uint32_t handle, std::uint32_t slot) {
+    const HeldRight right = handles_.find(process, generation, 0, handle);
+    return right.verdict == HeldRight::Verdict::held && right.slot == slot;
+  }
+  /// A process 7 of generation 1 on a worker that serves.
+  void load_seven() {
+    control.load(7, 1, 0, "seven");
+    ASSERT_TRUE(next_as<abi::LoadProcess>(worker, abi::HandoverType::load_process));
+    worker.report(7, 1, abi::ProcessStatus::loaded);
+    ASSERT_TRUE(next_as<abi::ProcessState>(control, abi::HandoverType::process_state));
+  }
+  std::optional<abi::SetHandle> told() { return next_as<abi::SetHandle>(worker, abi::HandoverType::set_handle); }
+  bool nothing_for_the_worker() {
+    for (int i = 0; i < 20; ++i) handover_->step(1);
+    Datagram none;
+    return worker.socket().receive(none) == HandoverSocket::Received::nothing;
+  }
+  Peer worker = seat_worker(0);
+  Peer control = seat_control();
+};
+
+TEST_F(Handles, ReachPollCoresAndTheWorkerWhichLearnsNoSlot) {
+  load_seven();
+  control.set_handle(7, 1, 4, 12, 3);
+  auto set = told();
+  ASSERT_TRUE(set);
+  EXPECT_EQ(set->process, 7u);
+  EXPECT_EQ(set->generation, 1u);
+  EXPECT_EQ(set->handle, 4u);
+  EXPECT_EQ(set->held, 1u);
+  EXPECT_EQ(set->slot, 0u);
+  EXPECT_EQ(set->right_generation, 0u);
+  EXPECT_TRUE(held(7, 1, 4, 12));
+  EXPECT_EQ(handles_.find(7, 1, 0, 4).generation, 3u);
+
+  control.set_handle(7, 1, 4, 12, 3);  // a control that came back says it again
+  EXPECT_TRUE(nothing_for_the_worker());
+  control.set_handle(7, 1, 4, 13, 1);  // another right under the same handle: nothing new for the worker
+  EXPECT_TRUE(nothing_for_the_worker());
+  EXPECT_TRUE(held(7, 1, 4, 13));
+
+  control.set_handle(7, 1, 4, 0, 0);
+  set = told();
+  ASSERT_TRUE(set);
+  EXPECT_EQ(set->held, 0u);
+  EXPECT_FALSE(held(7, 1, 4, 13));
+  control.set_handle(7, 1, 4, 0, 0);
+  EXPECT_TRUE(nothing_for_the_worker());
+}
+
+TEST_F(Handles, ComeBackWithTheWorker) {
+  load_seven();
+  for (const std::uint32_t handle : {4u, 5u, 18u}) control.set_handle(7, 1, handle, 15, 1);
+  control.set_handle(7, 1, 5, 0, 0);
+  ASSERT_TRUE(step_until([&] { return held(7, 1, 18, 15) && !held(7, 1, 5, 15); }));
+  worker.leave();
+  ASSERT_TRUE(step_until([&] { return worker_state(0) == abi::WorkerState::absent; }));
+  control.set_handle(7, 1, 6, 15, 1);  // while it is away
+  ASSERT_TRUE(step_until([&] { return held(7, 1, 6, 15); }));
+  worker = seat_worker(0);
+  const auto load = next_as<abi::LoadProcess>(worker, abi::HandoverType::load_process);
+  ASSERT_TRUE(load);
+  EXPECT_EQ(load->handles, 1u << 4 | 1u << 6 | 1u << 18) << "and not what control wrote there";
+  EXPECT_TRUE(nothing_for_the_worker());
+  control.set_handle(7, 1, 7, 15, 1);  // while it loads
+  EXPECT_TRUE(told());
+}
+
+TEST_F(Handles, OfAnotherProcessAreIgnored) {
+  load_seven();
+  control.set_handle(8, 1, 4, 12, 3);
+  control.set_handle(7, 2, 4, 12, 3);
+  control.set_handle(7, 0, 4, 12, 3);
+  control.set_handle(~0u, 1, 4, 12, 3);
+  EXPECT_TRUE(nothing_for_the_worker());
+  for (const std::uint32_t generation : {0u, 1u, 2u}) EXPECT_FALSE(held(7, generation, 4, 12));
+  EXPECT_EQ(stats_->gauges().control_attached.load(), 1u) << "it may not know yet";
+}
+
+TEST_F(Handles, AreGoneWithTheirProcess) {
+  load_seven();
+  control.set_handle(7, 1, 4, 12, 3);
+  ASSERT_TRUE(told());
+  control.load(7, 1, 0, "seven");  // the same: nothing changes
+  ASSERT_TRUE(next_as<abi::ProcessState>(control, abi::HandoverType::process_state));
+  EXPECT_TRUE(held(7, 1, 4, 12));
+  control.load(7, 2, 0, "eight");  // something else under the same index begins with none
+  const auto load = next_as<abi::LoadProcess>(worker, abi::HandoverType::load_process);
+  ASSERT_TRUE(load);
+  EXPECT_EQ(load->handles, 0u);
+  EXPECT_FALSE(held(7, 1, 4, 12));
+  EXPECT_FALSE(held(7, 2, 4, 12));
+  control.set_handle(7, 2, 4, 12, 3);
+  ASSERT_TRUE(told());
+  EXPECT_TRUE(held(7, 2, 4, 12));
+  control.unload(7, 2);
+  ASSERT_TRUE(next_as<abi::UnloadProcess>(worker, abi::HandoverType::unload_process));
+  EXPECT_FALSE(held(7, 2, 4, 12)) << "at once, whatever the worker does";
+}
+
+TEST_F(Handles, NonsenseCostsControlItsPlace) {
+  load_seven();
+  const std::pair<std::uint32_t, std::uint32_t> handle_slot[] = {{0, 1}, {3, 1}, {19, 1}, {~0u, 1}, {4, 16}, {4, ~0u}};
+  for (const auto& [handle, slot] : handle_slot) {
+    control.set_handle(7, 1, handle, slot, 1);
+    EXPECT_TRUE(closed(control)) << handle << " " << slot;
+    poll_cores_turn();
+    control = seat_control();
+  }
+  EXPECT_TRUE(nothing_for_the_worker());
+}
+
 TEST_F(HandoverTest, RefusesLoadsThatCannotBe) {
   Peer control = seat_control();
   const auto refusal = [&] {
@@ -471,6 +601,8 @@ class Child {
     ::waitpid(pid_, nullptr, 0);
   }
   void kill() const { ::kill(pid_, SIGKILL); }
+  /// CPU time that it used, also after its end.
+  [[nodiscard]] std::uint64_t cpu_ns() const { return cpu_time_ns(pid_); }
   [[nodiscard]] bool is_dead() const {
     siginfo_t info{};
     return ::waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
@@ -492,6 +624,7 @@ TEST_F(HandoverTest, NoticesAKilledWorkerEvenIfAChildOfItHoldsTheSocket) {
   worker.kill();
   EXPECT_TRUE(step_until([&] { return worker_state(0) == abi::WorkerState::absent; }));
   EXPECT_EQ(stats_->worker(0).deaths.load(), 1u);
+  EXPECT_EQ(loss(), abi::WorkerLoss::ended);
 }
 
 TEST_F(HandoverTest, KillsAWorkerThatWroteNonsense) {
@@ -500,6 +633,7 @@ TEST_F(HandoverTest, KillsAWorkerThatWroteNonsense) {
   poll_cores_turn();
   cells_.worker(1, 0).faulty = true;
   EXPECT_TRUE(step_until([&] { return worker.is_dead(); }));
+  EXPECT_EQ(loss(), abi::WorkerLoss::nonsense);
   poll_cores_turn();
   EXPECT_TRUE(step_until([&] { return worker_state(0) == abi::WorkerState::absent; }));
 }
@@ -518,6 +652,31 @@ TEST_F(HandoverTest, KillsAWorkerThatBurnsCpuWithoutASignOfLifeAndNoOther) {
     }
   });
   EXPECT_TRUE(step_until([&] { return stuck.is_dead(); }));
+  EXPECT_EQ(loss(), abi::WorkerLoss::hung);
+}
+
+TEST_F(HandoverTest, AWorkerMayBeSilentForFourTimesItsLargestTimeLimit) {
+  Peer control = seat_control();
+  control.load(1, 1, 0, "quick", 1'000);
+  control.load(2, 1, 0, "slow", 100'000);
+  control.load(3, 1, 1, "elsewhere", 60'000'000);
+  for (int i = 0; i < 5; ++i) handover_->step(1);
+  Child worker(path_, [](Peer& peer) {
+    for (std::uint32_t loaded = 0; loaded < 2;) {
+      Datagram datagram;
+      if (peer.socket().receive(datagram) == HandoverSocket::Received::nothing) {
+        ::usleep(500);
+      } else if (const auto load = datagram.as<abi::LoadProcess>(abi::HandoverType::load_process)) {
+        peer.report(load->process, load->generation, abi::ProcessStatus::loaded);
+        ++loaded;
+      }
+    }
+    for (std::atomic<int> i = 0;; ++i) {
+    }
+  });
+  EXPECT_TRUE(step_until([&] { return worker.is_dead(); }));
+  EXPECT_EQ(loss(), abi::WorkerLoss::hung);
+  EXPECT_GT(worker.cpu_ns(), 4u * 100'000'000) << "CPU time, of the slowest of its own processes";
 }
 
 }  // namespace

@@ -476,6 +476,8 @@ TEST_F(PollCore, ForwardsLogLinesAndEventsAndCountsWhatIsLost) {
   abi::WorkerReply event = log;
   event.type = static_cast<std::uint8_t>(abi::ReplyType::event);
   event.reason = static_cast<std::uint16_t>(Reason::broken);
+  event.to_slot = 3;
+  event.to_generation = 250;
   worker.say(event, "trap: unreachable");
   node.turn();
   const auto line = control.next();
@@ -487,6 +489,9 @@ TEST_F(PollCore, ForwardsLogLinesAndEventsAndCountsWhatIsLost) {
   EXPECT_EQ(line->body, "a line");
   EXPECT_EQ(trap->header.type, static_cast<std::uint8_t>(abi::ControlEventType::instance_event));
   EXPECT_EQ(trap->header.reason, static_cast<std::uint16_t>(Reason::broken));
+  EXPECT_EQ(trap->header.restarts, 3u);
+  EXPECT_EQ(trap->header.backoff_ms, 250u);
+  EXPECT_EQ(line->header.restarts + line->header.backoff_ms, 0u);
 
   for (int i = 0; i < 50; ++i) worker.say(log, std::string(1000, 'x'));  // 8 KiB hold 7 of these
   node.turn();
