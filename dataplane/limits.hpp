@@ -28,8 +28,9 @@ inline constexpr std::uint32_t kSettledPerTurn =
 static_assert(kSettledPerTurn <= kTxBacklog && kRepliesPerTurn <= kTxBacklog);
 
 // ---- rings
-/// 1 MiB of requests: 963 of the largest, 8,192 of up to 64 bytes. Small enough for a
-/// core's share of the cache.
+/// 1 MiB, small enough for a core's share of the cache: 963 of the largest requests, 8,192 with bodies of up to 64 bytes.
+/// On a worker's home poll core three quarters of that; the fourth is for what comes of its functions' own requests, of
+/// which 119 may wait (abi/shared/segment.hpp).
 inline constexpr std::uint32_t kRequestRing = 1u << 20;
 /// 4 MiB of replies, three quarters for answers: 2,890 requests may be in flight on one worker
 /// (abi/shared/segment.hpp). Where a poll core has fewer entries than that for all its
@@ -57,6 +58,7 @@ constexpr abi::Geometry make_geometry(std::uint32_t poll_cores, std::uint32_t wo
 static_assert(abi::is_valid(make_geometry(1, 1, 65536, 4096, 256)));
 static_assert(abi::is_valid(make_geometry(8, 32, 2, 1, 1)));
 static_assert(abi::worker_in_flight_max(make_geometry(1, 1, 65536, 4096, 256)) == 2890);
+static_assert(abi::guest_requests_max(make_geometry(1, 1, 65536, 4096, 256)) == 119);
 
 // ---- mbufs
 inline constexpr std::uint32_t kMempoolCache = 256;  // per lcore
