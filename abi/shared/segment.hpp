@@ -44,7 +44,7 @@ constexpr std::size_t rights_size(const Geometry& g) {
 
 /// A worker's own line: what it tells the data plane without a message.
 struct alignas(64) WorkerLine {
-  std::atomic<std::uint64_t> heartbeat;   // rises at every receive that yields a message, and once per idle turn
+  std::atomic<std::uint64_t> heartbeat;   // rises with every activation, once a tick within it, at a rebuild and at an idle turn
   std::atomic<std::uint64_t> handled;     // messages handed to guests
   std::atomic<std::uint64_t> rebuilds;    // instances rebuilt after a trap or limit
   std::atomic<std::uint64_t> instances;   // alive now

@@ -1,8 +1,10 @@
 // Requests that guests have read and not answered yet, found by the handle a guest answers with.
 #pragma once
 
+#include <bit>
 #include <cstdint>
-#include <vector>
+#include <memory>
+#include <span>
 
 #include "abi/shared/geometry.hpp"
 #include "abi/shared/records.hpp"
@@ -46,7 +48,10 @@ struct Outstanding {
 class OutstandingTable {
  public:
   explicit OutstandingTable(const abi::Geometry& geometry)
-      : in_flight_(geometry.in_flight), entries_(std::size_t{geometry.poll_cores} * geometry.in_flight) {}
+      : in_flight_(geometry.in_flight),
+        shift_(static_cast<std::uint32_t>(std::countr_zero(geometry.in_flight))),
+        count_(std::size_t{geometry.poll_cores} * geometry.in_flight),
+        entries_(new Outstanding[count_]()) {}
 
   /// Whether a send-once right of a ring record can be one of `poll_core`'s.
   [[nodiscard]] bool is_valid(std::uint32_t slot, std::uint32_t poll_core) const noexcept {
@@ -54,19 +59,19 @@ class OutstandingTable {
   }
   /// REQUIRES: is_valid(slot, its core).
   [[nodiscard]] Outstanding& at(std::uint32_t slot) noexcept {
-    return entries_[std::size_t{abi::send_once_core(slot)} * in_flight_ + abi::send_once_entry(slot)];
+    return entries_[(std::size_t{abi::send_once_core(slot)} << shift_) + abi::send_once_entry(slot)];
   }
   /// What `process` may answer with this handle, or nullptr: never given, answered, settled, or somebody else's.
   [[nodiscard]] Outstanding* find(ReplyHandle handle, std::uint32_t process) noexcept {
-    const std::size_t index = std::size_t{handle.core()} * in_flight_ + handle.entry();
-    if (handle.entry() >= in_flight_ || index >= entries_.size()) return nullptr;
+    const std::size_t index = (std::size_t{handle.core()} << shift_) + handle.entry();
+    if (handle.entry() >= in_flight_ || index >= count_) return nullptr;
     Outstanding& found = entries_[index];
     return found.slot != 0 && found.process == process && handle.fits(found.generation) ? &found : nullptr;
   }
   /// Takes out everything that `process` holds, calling `visit(Outstanding)` for each. Walks the table: for rebuilds.
   template <typename Visit>
   void take_all(std::uint32_t process, Visit visit) noexcept {
-    for (Outstanding& entry : entries_) {
+    for (Outstanding& entry : std::span(entries_.get(), count_)) {
       if (entry.slot == 0 || entry.process != process) continue;
       visit(entry);
       entry.slot = 0;
@@ -74,8 +79,10 @@ class OutstandingTable {
   }
 
  private:
-  std::uint32_t in_flight_;
-  std::vector<Outstanding> entries_;
+  std::uint32_t in_flight_;  // a power of two
+  std::uint32_t shift_;      // its logarithm
+  std::size_t count_;
+  std::unique_ptr<Outstanding[]> entries_;
 };
 
 }  // namespace pgrid::worker

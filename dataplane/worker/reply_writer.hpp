@@ -40,10 +40,12 @@ class ReplyWriter {
   [[nodiscard]] bool answer(std::uint32_t process, std::uint32_t slot, std::uint32_t generation, abi::Kind kind,
                             abi::Reason reason, std::span<const std::byte> body) noexcept {
     const std::uint32_t core = abi::send_once_core(slot);
-    std::byte* record = rings_[core].reserve(abi::kRecordHeader + static_cast<std::uint32_t>(body.size()));
+    abi::RingProducer& ring = rings_[core];
+    std::byte* record = ring.reserve(abi::kRecordHeader + static_cast<std::uint32_t>(body.size()));
     if (record == nullptr) [[unlikely]] return false;
     write(record, abi::ReplyType::answer, kind, reason, process, slot, generation, body);
-    commit(core);
+    ring.commit();
+    written_ |= 1u << core;
     return true;
   }
 

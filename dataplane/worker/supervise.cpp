@@ -76,10 +76,12 @@ bool WorkerCore::rebuild(InstanceSlot& slot, std::string& text) noexcept {
   slot.handling = 0;
   if (++incarnations_ == 0) ++incarnations_;
   slot.incarnation = incarnations_;
+  beat();
   ticker_.begin(slot.limit_ns);
   auto made = wasm::Instance::create(engine_, slot.code, {slot.limits.memory_bytes, kGuestTicks});
   if (made) {
     slot.instance.emplace(std::move(*made));
+    beat();
     ticker_.next();
     if (!slot.instance->initialise(kGuestTicks)) {
       text = "pg_init: " + slot.instance->take_stop().text;

@@ -65,9 +65,9 @@ class WorkerCore {
 
   [[nodiscard]] Clock& clock() noexcept { return clock_; }
 
-  // Host calls, for the guest that runs at the moment.
-  [[nodiscard]] std::int32_t receive(std::uint32_t pointer, std::uint32_t capacity) noexcept;
-  [[nodiscard]] std::int32_t send(std::uint32_t pointer, std::uint32_t length) noexcept;
+  // What guests call; `core` is the WorkerCore whose guest runs at the moment.
+  static std::int32_t call_receive(void* core, std::uint32_t pointer, std::uint32_t capacity) noexcept;
+  static std::int32_t call_send(void* core, std::uint32_t pointer, std::uint32_t length) noexcept;
 
  private:
   // worker_core.cpp: rings, mailboxes, turns
@@ -97,10 +97,17 @@ class WorkerCore {
   bool tell_event(InstanceSlot& slot) noexcept;
 
   // host_calls.cpp
+  std::int32_t receive(std::uint32_t pointer, std::uint32_t capacity) noexcept;
+  std::int32_t send(std::uint32_t pointer, std::uint32_t length) noexcept;
+  std::uint32_t skip_expired(InstanceSlot& slot) noexcept;
   void drop_front(InstanceSlot& slot) noexcept;
-  std::int32_t request(const std::byte* message, std::uint32_t handle, std::span<const std::byte> body) noexcept;
+  void forget(const Outstanding& entry) noexcept;
+  void after_tick(InstanceSlot& slot) noexcept;
   std::int32_t answer(std::uint32_t handle, abi::Kind kind, abi::Reason reason,
                       std::span<const std::byte> body) noexcept;
+  std::int32_t send_otherwise(const std::byte* message, std::uint32_t to, abi::Kind kind, abi::Reason reason,
+                              std::span<const std::byte> body) noexcept;
+  std::int32_t request(const std::byte* message, std::uint32_t handle, std::span<const std::byte> body) noexcept;
   /// Whether a tick passed since the last time this was asked. Answers are published once per burst, but never later than
   /// a tick: they do not wait for a slow neighbour.
   bool time_passed() noexcept {
