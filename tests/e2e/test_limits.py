@@ -72,10 +72,10 @@ class Limits(case.Case):
         """more requests in flight than a right allows: busy, and free again when they have ended"""
         node = self.node()
         node.deploy(GUESTS / "moody.wasm", "moody")
-        sender = Sender(node.create_right("moody", in_flight_max=4, deadline_max_us=1_000_000)["uri"])
+        sender = Sender(node.create_right("moody", in_flight_max=4, deadline_max_us=2_000_000)["uri"])
         for n in (1, 2):
             sender.send(b"s", 10)
-            self.assertEqual(sender.outcomes(6, 0.9), {"busy": 6})
+            self.assertEqual(sender.outcomes(6, 1.9), {"busy": 6})
             self.assertEqual(sender.outcomes(4), {"no_answer": 4})
             self.assertCounts(node, busy_right=6 * n, no_answer=4 * n, busy_in_flight=0)
 
@@ -126,11 +126,11 @@ class Limits(case.Case):
         node = self.node(limits="in_flight = 64")
         node.deploy(GUESTS / "moody.wasm", "moody")
         node.deploy(EXAMPLES / "echo.wasm", "echo")
-        silent = Sender(node.create_right("moody", deadline_max_us=1_000_000)["uri"])
-        other = Sender(node.create_right("echo")["uri"])
+        silent = Sender(node.create_right("moody", deadline_max_us=2_000_000)["uri"])
+        other = Sender(node.create_right("echo", deadline_max_us=2_000_000)["uri"])
         silent.send(b"s", 100)
         other.send(b"x", 5)
-        self.assertEqual(silent.outcomes(36, 0.9), {"busy": 36})
+        self.assertEqual(silent.outcomes(36, 1.9), {"busy": 36})
         self.assertEqual(other.outcomes(5), {"busy": 5})
         self.assertEqual(silent.outcomes(64), {"no_answer": 64})
         other.send(b"x", 5)
@@ -141,14 +141,14 @@ class Limits(case.Case):
         """an answer that comes after the deadline: no_answer, and the answer itself is counted late_reply"""
         node = self.node()
         node.deploy(GUESTS / "liar.wasm", "liar", time_limit_us=1_000_000)
-        sender = Sender(node.create_right("liar", deadline_max_us=1_000_000)["uri"])
+        sender = Sender(node.create_right("liar", deadline_max_us=10_000_000)["uri"])
         sender.send(b"z", 1, deadline_us=2000)
         self.assertEqual(sender.outcomes(1), {"no_answer": 1})
         poll(lambda: node.counter("late_reply") == 1, 5, "the late answer is counted")
         self.assertCounts(node, no_answer=1, answered=0)
         with self.assertRaises(TimeoutError):
             sender.outcomes(1, 0.2)
-        sender.send(b"z", 1, deadline_us=1_000_000)
+        sender.send(b"z", 1, deadline_us=9_000_000)
         self.assertEqual(sender.outcomes(1), {"answer": 1})
 
     def test_deadline_of_right(self):
@@ -165,7 +165,8 @@ class Means(case.Case):
         """a node without huge pages serves, and says that it has none"""
         node = self.node(huge_pages=False)
         node.deploy(EXAMPLES / "echo.wasm", "echo")
-        report = case.Load(self.undo, node.create_right("echo")["uri"], count=500, outstanding=4, verify_echo=True).report(30)
+        uri = node.create_right("echo", deadline_max_us=5_000_000)["uri"]
+        report = case.Load(self.undo, uri, count=500, outstanding=4, verify_echo=True, deadline="4s", timeout="5s").report(30)
         self.assertEqual((report["answered"], report["lost"]), (500, 0))
         self.assertFalse(node.api("GET", "/v1/node")["huge_pages"])
         self.assertEqual(node.stat()["gauges"]["huge_pages"], 0)
@@ -251,10 +252,10 @@ class Tools(case.Case):
         """stat --watch tells again and again, with what changed in between; --json a document each time"""
         node = self.node()
         node.deploy(EXAMPLES / "echo.wasm", "echo")
-        uri = node.create_right("echo")["uri"]
+        uri = node.create_right("echo", deadline_max_us=5_000_000)["uri"]
         with self.following(node, "stat", "--watch") as saw, self.following(node, "stat", "--watch", "--json") as saw_json:
             poll(lambda: saw("POLL CORE") and saw_json('"totals"'), 10, "the first look")
-            case.Load(self.undo, uri, count=777, outstanding=4).report(30)
+            case.Load(self.undo, uri, count=777, outstanding=4, deadline="4s", timeout="5s").report(30)
             text = poll(lambda: saw("777") and saw("POLL CORE", 3), 10, "the next ones")
             documents = poll(lambda: saw_json('"totals"', 3), 10, "three documents")
         self.assertRegex(text, r"answered +777")

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Shows that an instance which stops costs nothing that stays: a million of them, one after the other, leave memory,
 descriptors and mappings of every process of the node as they were, and a neighbour on the same worker is answered all the
-time. PGRID_E2E_REBUILDS says how many."""
+time. PGRID_E2E_REBUILDS says how many. And that a process which is restarted too often is left alone for a while."""
+import json
 import os
 import pathlib
-import time
 
 import case
 from node import EXAMPLES, GUESTS, resident_bytes
@@ -47,7 +47,7 @@ class Rebuilds(case.Case):
     def test_rebuilds(self):
         """a million rebuilds: memory, descriptors and mappings stay, and the neighbour is answered all the time"""
         self.a = self.node()
-        self.a.deploy(GUESTS / "trap.wasm", "trap")
+        self.a.deploy(GUESTS / "trap.wasm", "trap", restarts_max=0)  # no bound: all of them at once
         self.a.deploy(EXAMPLES / "echo.wasm", "echo")
         self.assertEqual(len({p["worker"] for p in self.a.api("GET", "/v1/processes")["processes"]}), 1)
         self.trapping = self.a.create_right("trap", deadline_max_us=DEADLINE_US)
@@ -74,6 +74,82 @@ class Rebuilds(case.Case):
         self.assertGreater(report["answered"], REBUILDS // 1000)
         self.assertEqual((report["lost"], report["sent"], report["non_commitments"], report["wrong_body"]),
                          (0, report["answered"], {}, 0))
+
+
+class Restarts(case.Case):
+    """A process that is restarted too often is left alone for a while."""
+
+    def setUp(self):
+        super().setUp()
+        self.a = self.node()
+
+    def process(self, name):
+        return self.a.api("GET", f"/v1/processes/{name}")
+
+    def deploy(self, name, **options):
+        self.a.deploy(GUESTS / f"{name}.wasm", name, **options)
+        self.right = self.a.create_right(name, deadline_max_us=DEADLINE_US)["uri"]
+
+    def ask(self, body):
+        return self.a.invoke(self.right, body, deadline_us=9_000_000)
+
+    def assertComesBack(self, name):
+        poll(lambda: self.ask(b"hello")["body"] == b"hello", 10, f"{name} comes back by itself")
+        poll(lambda: self.process(name)["state"] == "loaded", 5, "ls says so")
+        self.assertRegex(self.a.cli("ls").stdout, rf"{name} +running")
+
+    def test_backs_off(self):
+        """more restarts than a process may have: senders get busy, ls says so, and it comes back by itself"""
+        self.deploy("moody", restarts_max=3, restart_period_ms=60_000)
+        for _ in range(3):
+            self.assertEqual(self.ask(b"t")["reason"], "broken")
+            self.assertEqual(self.ask(b"hello")["body"], b"hello")
+        reasons = set()
+
+        def is_told():  # each restart from now on doubles the time for which it is left alone, up to a second
+            reasons.add(self.ask(b"t")["reason"])
+            shown = json.loads(self.a.cli("ls", "--json").stdout)["processes"][0]
+            return shown["state"] == "backing_off" and shown["backoff_ms"] > 300 and "backing off" in self.a.cli("ls").stdout
+
+        busy = self.a.counter("busy_mailbox")
+        poll(is_told, 20, "ls tells that it backs off, in text and in JSON")
+        self.assertEqual(reasons, {"broken", "busy"})
+        self.assertGreater(self.a.counter("busy_mailbox"), busy)
+        self.assertComesBack("moody")
+        self.assertGreaterEqual(self.process("moody")["rebuilds"], 3 + 6)  # 10, 20, ... 320 ms
+
+    def test_default(self):
+        """a function that traps at every message of a load: broken or busy at once, the neighbour and the next sender served"""
+        self.deploy("trap")
+        self.a.deploy(EXAMPLES / "echo.wasm", "echo")
+        echo = self.a.create_right("echo", deadline_max_us=DEADLINE_US)["uri"]
+        neighbour = case.Load(self.undo, echo, outstanding=4, duration="100s", verify_echo=True, **PATIENT)
+        report = case.Load(self.undo, self.right, outstanding=16, duration="3s", **PATIENT).report(60)
+        self.assertEqual(report["non_commitments"].keys(), {"broken", "busy"})
+        self.assertEqual(sum(report["non_commitments"].values()), report["sent"])
+        neighbour.process.terminate()
+        said = neighbour.report(60)
+        self.assertEqual((said["lost"], said["sent"], said["wrong_body"]), (0, said["answered"], 0))
+        poll(lambda: self.ask(b"x")["reason"] == "broken", 10, "it is tried again")
+
+    def test_init_fails(self):
+        """a pg_init that fails at a rebuild is not tried again at every burst, whatever the bound, and runs when it can"""
+        self.deploy("nervous", time_limit_us=1_000_000, restarts_max=0)
+        load = case.Load(self.undo, self.right, outstanding=16, duration="100s", **PATIENT)
+        falls = 0
+        while falls < 5:
+            answered = self.a.counter("answered")
+            poll(lambda: self.a.counter("answered") > answered + 100, 10, "it answers")
+            falls += self.ask(b"f")["reason"] == "broken"
+        self.assertComesBack("nervous")
+        self.assertIn("not running: pg_init", self.a.cli("logs", "nervous").stdout)
+        load.process.terminate()
+        report = load.report(60)
+        self.assertEqual(report["lost"], 0)
+        self.assertGreater(report["non_commitments"].get("busy", 0), 100)
+        self.assertEqual(set(report["non_commitments"]) - {"busy", "process_failed"}, set())
+        # The trap itself, the pg_init after it, and now and then one more; without a pause there were thousands.
+        self.assertLessEqual(self.a.stat()["workers"][0]["rebuilds"], 4 * falls)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
  *   r  recurse for ever                  g  grow its memory until it gets no more; answer with its pages
  *   G  the same, then write beyond       m  copy half of all its memory to the other half, for ever
  *   f  write log lines for ever          n  write as many as bytes 1 to 4 say; answer with how many were taken
+ *   R  send requests through its first granted handle for ever
  *   anything else: answer with the same body
  *
  * Numbers are 4 bytes, little-endian.
@@ -11,7 +12,7 @@
 
 #define PAGE_BYTES 65536u
 
-static struct pg_buffer message;
+static struct pg_buffer message, request;
 static volatile uint32_t deepest;
 
 /* Something is left to do after the call, so that each turn takes a frame of its own. */
@@ -56,6 +57,8 @@ PG_EXPORT("pg_activate") void pg_activate(void) {
       }
       case 'f':
         for (;;) pg_log("a line that nobody asked for");
+      case 'R':
+        for (uint64_t id = 0;; ++id) pg_request(&request, PG_HANDLE_GRANTED(0), id, 64);
       case 'n': {
         uint32_t taken = 0;
         for (uint32_t left = number(); left != 0; --left) taken += pg_log("one of many lines") == 0;
