@@ -77,7 +77,8 @@ void Handover::load(const abi::LoadProcess& load, UniqueFd code) {
   if (load.name[sizeof load.name - 1] != 0) return refuse("the name does not end");
 
   KeptProcess* kept = book_.find(load.process);
-  if (kept != nullptr && kept->is_same_as(load)) {  // a control that came back: nothing is loaded twice
+  // A control that came back: nothing is loaded twice.
+  if (kept != nullptr && kept->is_same_as(load) && kept->status != LoadStatus::unloading) {
     if (kept->status == LoadStatus::failed) return refuse(kept->text);
     if (kept->status != LoadStatus::loaded) return;  // reported when it is
     state.status = abi::ProcessStatus::loaded;
@@ -102,11 +103,13 @@ void Handover::load(const abi::LoadProcess& load, UniqueFd code) {
 }
 
 void Handover::unload(const abi::UnloadProcess& unload) {
-  const KeptProcess* kept = book_.find(unload.process);
+  KeptProcess* kept = book_.find(unload.process);
   const bool known = kept != nullptr && kept->load.generation == unload.generation;
   if (known) wiring_.handles.end(unload.process);  // what it sends before it is gone leads nowhere
-  if (known && workers_[kept->load.worker].is_taken())
+  if (known && workers_[kept->load.worker].is_taken()) {
+    kept->status = LoadStatus::unloading;
     return send_to_worker(kept->load.worker, unload);  // it reports when it is done
+  }
   if (known) book_.forget(unload.process);
   abi::ProcessState state{};
   state.process = unload.process;

@@ -8,6 +8,11 @@
 #include "dataplane/welcome.hpp"
 
 namespace pgrid::dataplane {
+namespace {
+
+constexpr int kStatesPerStep = 64;  // of one worker, before the others and the clock have their turn: it may never stop
+
+}  // namespace
 
 Result<void> Handover::seat_worker(HandoverSocket& guest, std::uint32_t worker, pid_t pid) {
   WorkerSeat& seat = workers_[worker];
@@ -46,7 +51,7 @@ Result<void> Handover::seat_worker(HandoverSocket& guest, std::uint32_t worker, 
 
 void Handover::read_worker(std::uint32_t worker) {
   WorkerSeat& seat = workers_[worker];
-  for (;;) {
+  for (int nb = 0; nb < kStatesPerStep; ++nb) {
     Datagram datagram;
     switch (seat.socket.receive(datagram)) {
       case HandoverSocket::Received::closed:
@@ -61,9 +66,13 @@ void Handover::read_worker(std::uint32_t worker) {
     if (!state) return lose_worker(worker, abi::WorkerLoss::nonsense);
     KeptProcess* kept = book_.find(state->process);
     if (kept == nullptr || kept->load.worker != worker || kept->load.generation != state->generation) {
-      if (state->status == abi::ProcessStatus::unloaded) report(*state);  // of a generation that was replaced
-      continue;
+      continue;  // of a generation that was replaced, or one that went to another worker
     }
+    // A worker is believed where it was asked, and asked once. What crossed the opposite wish says nothing any more.
+    const bool unloads = state->status == abi::ProcessStatus::unloaded;
+    if (kept->status == (unloads ? LoadStatus::loading : LoadStatus::unloading)) continue;
+    if (kept->status != (unloads ? LoadStatus::unloading : LoadStatus::loading))
+      return lose_worker(worker, abi::WorkerLoss::nonsense);
     switch (state->status) {
       case abi::ProcessStatus::loaded:
         kept->status = LoadStatus::loaded;

@@ -13,7 +13,7 @@
 
 namespace pgrid::dataplane {
 
-enum class LoadStatus : std::uint8_t { waiting, loading, loaded, failed };
+enum class LoadStatus : std::uint8_t { waiting, loading, loaded, failed, unloading };
 
 struct KeptProcess {
   abi::LoadProcess load{};
