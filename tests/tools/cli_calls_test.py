@@ -142,6 +142,29 @@ class Rights(Case):
                              {"process": "echo", "label": 77, "rate": 1000, "burst": 10, "in_flight_max": 64, "body_max": 1024,
                               "deadline_max_us": 100_000, "expires_in_s": 3600})
 
+    def test_create_for_a_holder(self):
+        """cap create --holder: a right that a process holds, and no secret"""
+        held = {**RIGHT, "process": "wordcount", "holder": "twice", "handle": 6, "name": "words"}
+        with self.control({"POST /v1/rights": (201, held)}) as control:
+            text = self.say("cap", "create", "0", "--holder", "1", "--as", "words", "--rate", "5")
+            self.assertIn("right 5.2 to wordcount, held by twice as words, handle 6; take it back with: pgrid cap revoke 5.2", text)
+            self.assertNotIn("--show-secret", text)
+            self.assertEqual(json.loads(control.requests[0][4]), {"process": "0", "holder": "1", "as": "words", "rate": 5})
+            self.assertEqual(json.loads(self.say("cap", "create", "0", "--holder", "1", "--json")), held)
+        self.fails("cap", "create", "a", "--as", "b", status=2, contains="--holder")
+        self.fails("cap", "create", "a", "--holder", "b", "--show-secret", status=2, contains="--holder")
+
+    def test_ls_of_a_holder(self):
+        """cap ls: who holds a right, and all that one process holds"""
+        held = {**RIGHT, "holder": "twice", "handle": 4, "name": "words"}
+        with self.control({"GET /v1/rights": (200, {"rights": [RIGHT, held]})}) as control:
+            plain, granted = self.say("cap", "ls", "--holder", "twice").splitlines()[1:]
+            self.assertEqual(control.requests[0][2], "holder=twice")
+            self.assertIn("twice as words, handle 4", granted)
+            self.assertNotIn("handle", plain)
+        with self.control({"GET /v1/rights": (200, {"rights": []})}):
+            self.assertIn("pgrid cap create NAME --holder twice", self.say("cap", "ls", "--holder", "twice"))
+
     def test_revoke(self):
         """cap revoke says whether it applies now"""
         with self.control({"DELETE /v1/rights/5.2": (200, {"revoked": True, "applies": "now"})}):
@@ -176,6 +199,15 @@ class Stat(Case):
             self.assertNotIn("vlan_nested", text)
             self.assertIn("vlan_nested", self.say("stat", "--all"))
             self.assertEqual(json.loads(self.say("stat", "--json")), stat)
+        stat["workers"][0] |= {"instances": 2, "resident_bytes": 12 << 20}
+        stat["memory"] = {"rights": 5, "rights_max": 65536, "right_bytes": 192, "processes": 3, "process_bytes": 128, "instances": 2,
+                          "instance_bytes": 6 << 20, "dataplane_resident_bytes": 41 << 20, "workers_resident_bytes": 12 << 20,
+                          "control_resident_bytes": 0}
+        with self.control({"GET /v1/stat": (200, stat)}):
+            text = self.say("stat")
+            self.assertIn("a right takes 192 bytes of tables (5 of 65,536 installed), a process 128 bytes (3 deployed), an instance 6.0 MiB", text)
+            self.assertIn("resident: data plane 41.0 MiB, workers 12.0 MiB, control -", text)
+            self.assertIn("  12.0 MiB", text)
         stat["books"]["balanced"] = False
         with self.control({"GET /v1/stat": (200, stat)}):
             self.assertIn("the books do not balance now", self.say("stat"))

@@ -106,6 +106,22 @@ class Processes(Case):
             self.assertEqual(body, module.read_bytes())
             self.assertEqual(json.loads(self.say("deploy", module, "--json")), PROCESS)
 
+    def test_deploy_with_grants(self):
+        """deploy passes on grants in their order, restart limits and the worker"""
+        module = self.directory / "twice.wasm"
+        module.write_bytes(b"\0asm\1\0\0\0")
+        with self.control({"POST /v1/processes": (201, PROCESS)}) as control:
+            text = self.say("deploy", "--grant", "words=wordcount,rate=5,deadline=2ms", "--grant", "self=twice", module, "--restarts", "0",
+                            "--restart-period", "5s", "--worker", "1")
+            self.assertIn("what it holds: pgrid inspect twice", text)
+            self.assertEqual(urllib.parse.parse_qs(control.requests[0][2]),
+                             {"name": ["twice"], "restarts_max": ["0"], "restart_period_ms": ["5000"], "worker": ["1"],
+                              "grant": ["words=wordcount,rate=5,deadline=2ms", "self=twice"]})
+        with self.control({"POST /v1/processes": error(400, "invalid_argument", "grant \"x\": names no process")}):
+            self.fails("deploy", module, "--grant", "x", status=2, contains="names no process")
+        self.fails("deploy", module, "--worker", "-1", status=2)
+        self.fails("deploy", module, "--restart-period", "5", status=2)
+
     def test_deploy_refused(self):
         """a module that the node refuses: its reason, exit status 1"""
         module = self.directory / "bad.wasm"
@@ -131,6 +147,35 @@ class Processes(Case):
             self.assertEqual(json.loads(self.say("ls", "--json")), {"processes": [PROCESS]})
         with self.control({"GET /v1/processes": (200, {"processes": []})}):
             self.assertIn("no process yet", self.say("ls"))
+
+    def test_states(self):
+        """ls and inspect: what a process does now, how often it was restarted and why"""
+        shown = [({}, "running"), ({"state": "loading"}, "loading"), ({"state": "backing_off", "backoff_ms": 250, "state_text": "x"}, "backing off 250ms"),
+                 ({"state": "failed", "state_text": "no\x1b memory"}, "failed: no? memory"),
+                 ({"state": "worker_down", "state_text": "worker 1 is down; wait"}, "worker 1 is down; wait")]
+        for change, words in shown:
+            process = {**PROCESS, **change, "rights": [], "restarts_max": 100, "restart_period_ms": 1000, "rebuilds": 1234,
+                       "last_rebuild_unix_ms": 1_000_000_000_500, "last_rebuild_text": "trap: unreachable"}
+            with self.subTest(words), self.control({"GET /v1/processes": (200, {"processes": [process]}),
+                                                    "GET /v1/processes/echo": (200, process)}):
+                heading, row = self.say("ls").splitlines()
+                self.assertIn("RESTARTS", heading)
+                self.assertIn(f"  {words}  ", row)
+                self.assertIn("  1,234  ", row)
+                text = self.say("inspect", "echo")
+                self.assertIn(words, text)
+                self.assertIn("1,234; at most 100 in 1s; the last 2001-09-09 01:46:40 UTC: trap: unreachable", text)
+        long = {**PROCESS, "state": "failed", "state_text": "\u00e9" * 200}
+        with self.control({"GET /v1/processes": (200, {"processes": [long]})}):
+            self.assertLess(len(self.say("ls").splitlines()[1]), 200)
+
+    def test_inspect_grants(self):
+        """inspect: the rights that a process holds, with name and handle"""
+        grant = {**RIGHT, "process": "wordcount", "holder": "echo", "handle": 4, "name": "words"}
+        with self.control({"GET /v1/processes/echo": (200, {**PROCESS, "rights": [RIGHT], "grants": [grant]})}):
+            text = self.say("inspect", "echo")
+            self.assertIn("rights it holds", text)
+            self.assertIn("echo as words, handle 4", text)
 
     def test_inspect(self):
         """inspect: everything about a process, and its rights"""
