@@ -92,7 +92,7 @@ enum class CounterClass : std::uint8_t {
   X(broken, outcome, "trap, limit, or never read; see pgrid logs")                                                   \
   X(no_answer, outcome, "deadline passed; the function is slow or does not answer")                                  \
   X(process_failed, outcome, "the worker process or instance died with the message in hand")                         \
-  X(busy_mailbox, outcome, "the process's mailbox was full; the function is too slow")                               \
+  X(busy_mailbox, outcome, "busy: its mailbox was full, or the process restarts too often: see pgrid ls")            \
   /* sending, and more about the above */                                                                            \
   X(tx_packets, detail, "frames sent to ports")                                                                      \
   X(tx_full, detail, "answers lost because the port took no more; senders see no answer")                            \
