@@ -75,7 +75,8 @@ template <bool kWithKey>
   if (message.body.size() > right.body_max()) [[unlikely]]
     return refuse(Counter::too_large, Reason::too_large);
   if (right.rate() != 0) {
-    const BucketShape shape = bucket_shape(right.rate(), right.burst(), poll_cores_, tsc_hz_);
+    // What a function asks comes by way of one poll core, its home: the whole rate is there.
+    const BucketShape shape = bucket_shape(right.rate(), right.burst(), kWithKey ? poll_cores_ : 1, tsc_hz_);
     if (!take_token(account.tokens_tsc, shape, now_tsc)) [[unlikely]]
       return refuse(Counter::quota_exceeded, Reason::quota_exceeded);
   }
