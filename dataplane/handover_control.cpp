@@ -124,7 +124,9 @@ bool Handover::set_handle(const abi::SetHandle& set) {
   const bool held = set.right_generation != 0;
   if (!abi::is_grant(set.handle) || (held && set.slot >= geometry_.rights)) return false;
   KeptProcess* kept = book_.find(set.process);
-  if (kept == nullptr || kept->load.generation != set.generation) return true;  // of one that is gone
+  const bool present =
+      kept != nullptr && kept->load.generation == set.generation && kept->status != LoadStatus::unloading;
+  if (!present) return true;  // it is gone, or not there yet
   wiring_.handles.set(set.process, set.handle, set.slot, set.right_generation);
   const std::uint32_t bit = 1u << set.handle;
   if (((kept->load.handles & bit) != 0) == held) return true;  // said again, or the handle leads elsewhere now

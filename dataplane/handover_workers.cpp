@@ -131,8 +131,18 @@ void Handover::lose_worker(std::uint32_t worker, abi::WorkerLoss why) {
   seat.serving = false;
   ++seat.deaths;
   stats_.worker(worker).loss.store(static_cast<std::uint32_t>(why), std::memory_order_relaxed);
-  book_.for_each(worker, [](KeptProcess& kept) { kept.status = LoadStatus::waiting; });
+  std::vector<abi::ProcessState> unloaded;  // what it was about to unload is gone with it
+  book_.for_each(worker, [&](KeptProcess& kept) {
+    if (kept.status == LoadStatus::unloading)
+      unloaded.push_back({.process = kept.load.process,
+                          .generation = kept.load.generation,
+                          .worker = worker,
+                          .status = abi::ProcessStatus::unloaded});
+    kept.status = LoadStatus::waiting;
+  });
+  for (const abi::ProcessState& state : unloaded) book_.forget(state.process);
   set_worker_state(worker, abi::WorkerState::lost);
+  for (const abi::ProcessState& state : unloaded) report(state);
 }
 
 void Handover::set_worker_state(std::uint32_t worker, abi::WorkerState state) {

@@ -419,6 +419,29 @@ TEST_F(HandoverTest, AControlThatComesBackLoadsNothingTwice) {
   EXPECT_EQ(load->generation, 2u);
 }
 
+TEST_F(HandoverTest, AProcessThatItsWorkerDidNotUnloadBeforeItDiedDoesNotComeBack) {
+  Peer worker = seat_worker(0);
+  Peer control = seat_control();
+  for (const std::uint32_t process : {1u, 2u}) {
+    control.load(process, 1, 0, "code");
+    ASSERT_TRUE(next_as<abi::LoadProcess>(worker, abi::HandoverType::load_process));
+    worker.report(process, 1, abi::ProcessStatus::loaded);
+    ASSERT_TRUE(next_as<abi::ProcessState>(control, abi::HandoverType::process_state));
+  }
+  control.unload(1, 1);
+  ASSERT_TRUE(next_as<abi::UnloadProcess>(worker, abi::HandoverType::unload_process));
+  worker.leave();
+  const auto gone = next_as<abi::ProcessState>(control, abi::HandoverType::process_state);
+  ASSERT_TRUE(gone) << "whoever removes it waits for this";
+  EXPECT_EQ(gone->process, 1u);
+  EXPECT_EQ(gone->status, abi::ProcessStatus::unloaded);
+  ASSERT_TRUE(step_until([&] { return worker_state(0) == abi::WorkerState::absent; }));
+  worker = seat_worker(0);
+  const auto load = next_as<abi::LoadProcess>(worker, abi::HandoverType::load_process);
+  ASSERT_TRUE(load);
+  EXPECT_EQ(load->process, 2u);
+}
+
 // ---- handles
 
 class Handles : public HandoverTest {
@@ -521,6 +544,9 @@ TEST_F(Handles, AreGoneWithTheirProcess) {
   control.unload(7, 2);
   ASSERT_TRUE(next_as<abi::UnloadProcess>(worker, abi::HandoverType::unload_process));
   EXPECT_FALSE(held(7, 2, 4, 12)) << "at once, whatever the worker does";
+  control.set_handle(7, 2, 4, 12, 3);
+  EXPECT_TRUE(nothing_for_the_worker());
+  EXPECT_FALSE(held(7, 2, 4, 12));
 }
 
 TEST_F(Handles, NonsenseCostsControlItsPlace) {
