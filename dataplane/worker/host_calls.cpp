@@ -77,34 +77,42 @@ inline std::int32_t WorkerCore::receive(std::uint32_t pointer, std::uint32_t cap
   }
   const std::uint32_t index = skip_expired(slot);
   if (index == kNoMessage) [[unlikely]] return 0;
-  const Message message = pool_[index];
-  const std::uint32_t length = sizeof(pg_message) + message.body_length;
+  // Into registers one by one: a copy of the whole would go through the stack.
+  const std::byte* const record = pool_[index].record;
+  const std::uint32_t body_length = pool_[index].body_length;
+  const std::uint32_t reply_slot = pool_[index].reply_slot;
+  const std::uint32_t reply_generation = pool_[index].reply_generation;
+  const std::uint32_t length = sizeof(pg_message) + body_length;
   if (capacity < length) return PG_ERROR_LENGTH;
   std::byte* buffer = slot.instance->translate(pointer, length);
   if (buffer == nullptr) return PG_ERROR_POINTER;
 
-  const auto& header = *reinterpret_cast<const abi::WorkerRequest*>(message.record);  // a ring's: each field read once
+  const auto& header = *reinterpret_cast<const abi::WorkerRequest*>(record);  // a ring's: each field read once
   std::uint32_t reply = PG_HANDLE_NONE;
+  std::uint64_t label = header.label;
+  slot.in_hand = record;
   slot.handling = 0;
-  slot.in_hand = message.record;
-  if (abi::is_send_once(message.reply_slot)) [[likely]] {
-    slot.handling = message.reply_slot;
-    reply = ReplyHandle(message.reply_slot, message.reply_generation).value();
-    Outstanding& entry = outstanding_.at(message.reply_slot);
+  if (abi::is_send_once(reply_slot)) [[likely]] {
+    slot.handling = reply_slot;
+    reply = ReplyHandle(reply_slot, reply_generation).value();
+    Outstanding& entry = outstanding_.at(reply_slot);
     if (entry.slot != 0) [[unlikely]] forget(entry);
-    entry = {message.reply_slot, message.reply_generation, slot.process, 0};
+    entry.slot = reply_slot;
+    entry.generation = reply_generation;
+    entry.process = slot.process;
     ++slot.unanswered;
-  } else if (message.reply_slot == kOwnAnswer) {
+  } else if (reply_slot == kOwnAnswer) {
     waiting_.remove(slot.process);
+    label = 0;
   }
-  store_head(buffer, header.kind, header.reason, reply, message.body_length);
+  store_head(buffer, header.kind, header.reason, reply, body_length);
   std::memcpy(buffer + offsetof(pg_message, id), header.id, sizeof header.id);
-  PG_STORE(buffer, label, message.reply_slot == kOwnAnswer ? 0 : header.label);
+  PG_STORE(buffer, label, label);
   PG_STORE(buffer, deadline_us, header.deadline_us);
   std::memcpy(buffer + offsetof(pg_message, rights), header.rights, sizeof header.rights);
   store<std::uint32_t>(buffer, offsetof(pg_message, rights_mode), 0);
   store<std::uint64_t>(buffer, offsetof(pg_message, reserved), 0);
-  std::memcpy(buffer + sizeof(pg_message), message.record + abi::kRecordHeader, unknown(message.body_length));
+  std::memcpy(buffer + sizeof(pg_message), record + abi::kRecordHeader, unknown(body_length));
 
   (void)slot.mailbox.pop(pool_);
   pool_.give_back(index);
@@ -228,9 +236,9 @@ std::int32_t WorkerCore::call_send(void* core, std::uint32_t pointer, std::uint3
 Result<wasm::Linker> make_guest_linker(const wasm::Engine& engine, WorkerCore& core) {
   auto linker = wasm::Linker::create(engine);
   if (!linker) return linker;
-  if (auto done = linker->define({"promisegrid", "receive", &WorkerCore::call_receive, &core}); !done)
+  if (auto done = linker->define<&WorkerCore::call_receive>("promisegrid", "receive", &core); !done)
     return std::unexpected(done.error());
-  if (auto done = linker->define({"promisegrid", "send", &WorkerCore::call_send, &core}); !done)
+  if (auto done = linker->define<&WorkerCore::call_send>("promisegrid", "send", &core); !done)
     return std::unexpected(done.error());
   return linker;
 }

@@ -2,18 +2,14 @@
 
 #include <wasmtime.h>
 
+#include <string>
+
 #include "drivers/wasm/text.hpp"
 
 namespace pgrid::wasm {
 namespace {
 
-/// From Wasmtime's calling convention to ours. Results overwrite arguments.
-wasm_trap_t* call_host(void* env, wasmtime_caller_t*, wasmtime_val_raw_t* values, std::size_t) noexcept {
-  const auto* function = static_cast<const HostFunction*>(env);
-  values[0].i32 = function->call(function->env, static_cast<std::uint32_t>(values[0].i32),
-                                 static_cast<std::uint32_t>(values[1].i32));
-  return nullptr;
-}
+static_assert(sizeof(wasmtime_val_raw_t) == kRawValueWords * sizeof(std::int32_t) && offsetof(wasmtime_val_raw_t, i32) == 0);
 
 }  // namespace
 
@@ -28,7 +24,7 @@ Result<Linker> Linker::create(const Engine& engine) {
   return Linker(std::move(handle));
 }
 
-Result<void> Linker::define(const HostFunction& function) {
+Result<void> Linker::define(std::string_view module, std::string_view name, HostCallback* callback, void* env) {
   wasm_valtype_vec_t parameters;
   wasm_valtype_vec_t results;
   wasm_valtype_t* two[] = {wasm_valtype_new(WASM_I32), wasm_valtype_new(WASM_I32)};
@@ -36,13 +32,11 @@ Result<void> Linker::define(const HostFunction& function) {
   wasm_valtype_vec_new(&parameters, 2, two);
   wasm_valtype_vec_new(&results, 1, one);
   wasm_functype_t* type = wasm_functype_new(&parameters, &results);  // takes both
-  auto* kept = new HostFunction(function);  // the linker's own; released with the last module bound to it
-  wasmtime_error_t* error = wasmtime_linker_define_func_unchecked(
-      handle_.get(), function.module.data(), function.module.size(), function.name.data(), function.name.size(), type,
-      &call_host, kept, [](void* data) { delete static_cast<HostFunction*>(data); });
+  wasmtime_error_t* error = wasmtime_linker_define_func_unchecked(handle_.get(), module.data(), module.size(), name.data(),
+                                                                  name.size(), type, callback, env, nullptr);
   wasm_functype_delete(type);
   if (error != nullptr)
-    return fail(Errc::internal, "define " + function.module + "." + function.name, take_text(error));
+    return fail(Errc::internal, "define " + std::string(module) + "." + std::string(name), take_text(error));
   return {};
 }
 

@@ -10,7 +10,7 @@ namespace {
 class Fairness : public WorkerTest {
  protected:
   Fairness() : fair_core_(segment_, kGeometry, 0, kTscHz, engine_, clock_), fair_linker_(*make_guest_linker(engine_, fair_core_)) {
-    EXPECT_TRUE(fair_linker_.define({"test", "burn", &burn, this}));
+    EXPECT_TRUE(fair_linker_.define<&burn>("test", "burn", this));
   }
   static std::int32_t burn(void* test, std::uint32_t us, std::uint32_t) noexcept {
     if (us != 0) static_cast<Fairness*>(test)->clock_.pass(std::uint64_t{us} * 1000);

@@ -41,7 +41,7 @@ class WorkerTest : public testing::Test {
  protected:
   WorkerTest() {
     ticker_.watch(::pthread_self());
-    EXPECT_TRUE(linker_.define({"test", "say", &say, this}));
+    EXPECT_TRUE(linker_.define<&say>("test", "say", this));
     for (std::uint32_t core = 0; core < kGeometry.poll_cores; ++core) {
       requests_[core] = abi::RingProducer(segment_ + abi::request_ring_offset(kGeometry, core), kGeometry.request_ring);
       replies_[core] = abi::RingConsumer(segment_ + abi::reply_ring_offset(kGeometry, core), kGeometry.reply_ring);

@@ -37,7 +37,7 @@ class Wasm : public testing::Test {
   }
   std::expected<Instance, Stop> start(const Module& module, std::uint64_t memory = 1u << 20) {
     Linker linker = *Linker::create(engine_);
-    EXPECT_TRUE(linker.define({"host", "note", &note, &call_}));
+    EXPECT_TRUE(linker.define<&note>("host", "note", &call_));
     auto bound = linker.bind(module);
     EXPECT_TRUE(bound) << bound.error().sentence();
     bound_ = std::move(*bound);
