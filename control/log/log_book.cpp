@@ -1,5 +1,7 @@
 #include "control/log/log_book.hpp"
 
+#include <algorithm>
+
 #include "control/clock.hpp"
 
 namespace pgrid::control {
@@ -12,11 +14,27 @@ LogBook::LogBook(EventLoop& loop) : loop_(loop), next_seq_(static_cast<std::uint
 void LogBook::add(std::uint32_t process, bool is_event, std::string text) {
   std::deque<LogLine>& lines = lines_[process];
   lines.push_back({next_seq_++, unix_ms(), is_event, std::move(text)});
-  if (lines.size() > kLogLines) lines.pop_front();
+  ++all_;
+  if (lines.size() > kLogLines) {
+    lines.pop_front();
+    --all_;
+  }
+  if (all_ > kLogLinesAll) make_room();
   std::vector<std::uint64_t> woken;
   for (const auto& [number, waiter] : waiters_)
     if (waiter.process == process) woken.push_back(number);
   for (const std::uint64_t number : woken) answer(number);
+}
+
+/// The older half of what the most talkative process said goes: quiet ones keep their last words, and looking
+/// for it costs little for each line.
+void LogBook::make_room() {
+  const auto most = std::max_element(lines_.begin(), lines_.end(), [](const auto& a, const auto& b) {
+    return a.second.size() < b.second.size();
+  });
+  const std::size_t half = (most->second.size() + 1) / 2;
+  most->second.erase(most->second.begin(), most->second.begin() + static_cast<std::ptrdiff_t>(half));
+  all_ -= half;
 }
 
 std::vector<LogLine> LogBook::after(std::uint32_t process, std::uint64_t seq) const {
@@ -39,7 +57,10 @@ void LogBook::when_lines(std::uint32_t process, std::uint64_t seq, std::chrono::
 }
 
 void LogBook::forget(std::uint32_t process) {
-  lines_.erase(process);
+  if (const auto lines = lines_.find(process); lines != lines_.end()) {
+    all_ -= lines->second.size();
+    lines_.erase(lines);
+  }
   std::vector<std::uint64_t> woken;
   for (const auto& [number, waiter] : waiters_)
     if (waiter.process == process) woken.push_back(number);

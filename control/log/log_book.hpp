@@ -19,7 +19,9 @@ struct LogLine {
   std::string text;
 };
 
-inline constexpr std::size_t kLogLines = 1000;     // kept for each process
+inline constexpr std::size_t kLogLines = 1000;  // kept for each process
+inline constexpr std::size_t kLogLinesAll =
+    1u << 16;  // kept for all: 64 MiB of the longest, however many processes
 inline constexpr std::size_t kLogWaitersMax = 64;  // requests that wait for a line, over all processes
 
 /// Owned by control's one thread.
@@ -44,9 +46,11 @@ class LogBook {
     Pending limit;
   };
   void answer(std::uint64_t waiter);
+  void make_room();
 
   EventLoop& loop_;
   std::map<std::uint32_t, std::deque<LogLine>> lines_;
+  std::size_t all_ = 0;  // lines, over all processes
   std::map<std::uint64_t, Waiter> waiters_;
   std::uint64_t next_seq_;
   std::uint64_t next_waiter_ = 0;

@@ -205,7 +205,7 @@ class Stat(Case):
                           "control_resident_bytes": 0}
         with self.control({"GET /v1/stat": (200, stat)}):
             text = self.say("stat")
-            self.assertIn("a right takes 192 bytes of tables (5 of 65,536 installed), a process 128 bytes (3 deployed), an instance 6.0 MiB", text)
+            self.assertIn("a right takes 192 bytes of tables (5 of 65,536 installed), a process 128 bytes (3 deployed), an instance at most 6.0 MiB", text)
             self.assertIn("resident: data plane 41.0 MiB, workers 12.0 MiB, control -", text)
             self.assertIn("  12.0 MiB", text)
         stat["books"]["balanced"] = False

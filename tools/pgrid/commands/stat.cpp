@@ -110,8 +110,8 @@ class Stat : public Command {
         number("rights_max") + " installed), a process " + number("process_bytes") + " bytes (" + number("processes") +
         " deployed), " +
         (instances == 0 ? "and there is no instance"
-                        : "an instance " + mebibytes(number_of(memory, "instance_bytes")) + " (workers' memory over " +
-                              grouped(instances) + ")") +
+                        : "an instance at most " + mebibytes(number_of(memory, "instance_bytes")) +
+                              " (workers' memory, programs included, over " + grouped(instances) + ")") +
         "\nresident: data plane " + mebibytes(number_of(memory, "dataplane_resident_bytes")) + ", workers " +
         mebibytes(number_of(memory, "workers_resident_bytes")) + ", control " +
         mebibytes(number_of(memory, "control_resident_bytes")));
