@@ -174,5 +174,56 @@ TEST_F(Authorize, WhoShowsNoKeyLeavesNoTraceOnTheRight) {
   EXPECT_EQ(accounts_[2].kept.load(), 12u);
 }
 
+// ---- rights that a process holds
+
+class AuthorizeHeld : public Authorize {
+ protected:
+  std::expected<const AuthorizedMessage*, Refusal> ask_held(std::uint32_t slot, std::uint32_t generation,
+                                                            std::size_t body = 10) {
+    message_ = MessageView{.body = std::span(body_).first(body)};
+    return authorizer_.authorize_held({HeldRight::Verdict::held, slot, generation}, message_, kHz, kNowUnix);
+  }
+  void expect_held_refused(std::uint32_t slot, std::uint32_t generation, Counter counter) {
+    const auto result = ask_held(slot, generation);
+    ASSERT_FALSE(result) << abi::name_of(counter);
+    EXPECT_EQ(abi::name_of(result.error().counter), abi::name_of(counter));
+    EXPECT_EQ(abi::name_of(result.error().reason), "no_such_right");
+    EXPECT_FALSE(result.error().authorized);
+  }
+};
+
+TEST_F(AuthorizeHeld, TheHandleStandsForTheKeyAndForNothingElse) {
+  const auto result = ask_held(2, 5, 100);
+  ASSERT_TRUE(result);
+  EXPECT_EQ((*result)->right().label(), 99u);
+  EXPECT_EQ((*result)->slot(), 2u);
+  EXPECT_EQ(ask_held(2, 5, 101).error().counter, Counter::too_large);
+  expect_held_refused(2, 4, Counter::right_old_generation);
+  expect_held_refused(2, 6, Counter::right_unknown);
+  expect_held_refused(3, 0, Counter::right_unknown);
+  for (const std::uint32_t slot : {8u, 0x8000'0002u, ~0u}) expect_held_refused(slot, 5, Counter::right_unknown);
+  fields_.expires_unix_ns = kNowUnix;
+  publish();
+  expect_held_refused(2, 5, Counter::right_expired);
+  fields_.target_kind = abi::Target::revoked;
+  publish();
+  expect_held_refused(2, 5, Counter::right_revoked);
+}
+
+TEST_F(AuthorizeHeld, TheWholeRateIsOnTheHomeCore) {
+  authorizer_ = Authorizer(slots_, accounts_, 4, TickRate(kHz));
+  fields_.rate = fields_.burst = 8;
+  publish();
+  const auto tokens = [&](auto ask) {
+    int taken = 0;
+    while (ask() && taken < 100) ++taken;
+    return taken;
+  };
+  EXPECT_EQ(tokens([&] { return ask({}).has_value(); }), 2) << "from the wire: a quarter on each of four poll cores";
+  fields_.generation = 6;
+  publish();
+  EXPECT_EQ(tokens([&] { return ask_held(2, 6).has_value(); }), 8);
+}
+
 }  // namespace
 }  // namespace pgrid::dataplane
