@@ -178,13 +178,14 @@ Error run(const Arguments& arguments, const config::NodeConfig& config) {
 
   const auto engine = wasm::Engine::create({.instances = geometry.processes, .memory_max = config.limits.memory_max});
   if (!engine) return engine.error();
-  Ticker ticker(*engine);
+  const auto idle = dataplane::choose_idle_policy(config, dataplane::read_isolated_cpus());
+  Ticker ticker(*engine, idle == dataplane::IdlePolicy::spin ? Ticker::Rest::naps : Ticker::Rest::waits);
   WorkerCore core(rings->data(), geometry, arguments.index, welcomed->welcome.tsc_hz, *engine, ticker);
   const auto linker = make_guest_linker(*engine, core);
   if (!linker) return linker.error();
 
   OrderBox orders;
-  WorkerLoop loop(core, orders, dataplane::choose_idle_policy(config, dataplane::read_isolated_cpus()));
+  WorkerLoop loop(core, orders, idle);
   std::thread guests([&] { loop.run(cpu); });
   ticker.watch(guests.native_handle());
   const auto wait = [&loop](const Order& order) {

@@ -48,6 +48,10 @@ void Ticker::run() {
     if (idle_.load() == 0) {
       idle_ticks = 0;
     } else if (++idle_ticks > kIdleTicks) {
+      if (rest_ == Rest::naps) {
+        sleep_ns(kNapNs);
+        continue;
+      }
       idle_.wait(1);  // returns at once if the worker has become busy in between
       idle_ticks = 0;
     }

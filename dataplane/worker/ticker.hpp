@@ -12,6 +12,7 @@
 
 namespace pgrid::worker {
 
+inline constexpr std::uint64_t kNapNs = 5'000'000;  // between looks of a ticker that naps
 inline constexpr std::uint64_t kTickNs = 250'000;  // between looks: 4,000 wake-ups a second while guests run, elsewhere
 
 /// Epoch ticks that a guest gets, always. The ticker moves the epoch only to stop somebody, and never twice in a row
@@ -20,10 +21,14 @@ inline constexpr std::uint64_t kGuestTicks = 2;
 
 /// A thread that looks every kTickNs which message the worker thread has in hand and how much CPU time it used since it
 /// was first seen; beyond its limit the guest is stopped. A late look therefore gives time, and never takes any: a guest
-/// is stopped between its limit and three looks later. Sleeps while the worker is idle. The engine must outlive it.
+/// is stopped between its limit and three looks later. The engine must outlive it.
 class Ticker {
  public:
-  explicit Ticker(const wasm::Engine& engine) noexcept : engine_(engine) {}
+  /// What it does while the worker is idle: waits until it is woken, which costs the worker a system call; or looks every
+  /// kNapNs, for a worker that makes none, and a guest that ends such a pause may run for so much longer.
+  enum class Rest : std::uint8_t { waits, naps };
+
+  explicit Ticker(const wasm::Engine& engine, Rest rest = Rest::waits) noexcept : engine_(engine), rest_(rest) {}
   ~Ticker() { stop(); }
   Ticker(const Ticker&) = delete;
   Ticker& operator=(const Ticker&) = delete;
@@ -34,7 +39,7 @@ class Ticker {
   /// Its thread is past its set-up.
   [[nodiscard]] bool started() const noexcept { return started_.load(std::memory_order_acquire); }
 
-  /// Worker thread: nothing to do now / something came. At changes only: `busy` may make a system call.
+  /// Worker thread: nothing to do now / something came. At changes only: `busy` may make a system call, of a ticker that waits.
   void idle() noexcept { idle_.store(1, std::memory_order_seq_cst); }
   void busy() noexcept;
 
@@ -61,6 +66,7 @@ class Ticker {
   void count() noexcept;
 
   const wasm::Engine& engine_;
+  const Rest rest_;
   clockid_t clock_{};
   std::uint64_t seen_ = 0;     // message at the last look; the ticker's own
   std::uint64_t seen_ns_ = 0;  // CPU time at which it was first seen

@@ -61,10 +61,11 @@ bool WorkerLoop::carry_out_order() noexcept {
 }
 
 /// As a poll core's (dataplane/idle.hpp); only here does this thread make a system call of its own. One that spins makes none
-/// at all: its ticker never sleeps, because waking it would be one.
+/// at all: its ticker naps, so that it need not be woken.
 void WorkerLoop::idle_turn() noexcept {
   core_.beat();
   if (++empty_turns_ < dataplane::kEmptyTurnsBeforeSleep || idle_ == dataplane::IdlePolicy::spin) {
+    if (empty_turns_ == dataplane::kEmptyTurnsBeforeSleep) core_.rest();
 #if defined(__x86_64__)
     __builtin_ia32_pause();
 #endif
