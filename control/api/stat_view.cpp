@@ -119,6 +119,7 @@ Json stat_view(const Node& node) {
                        {"pid", w.pid.load(kRelaxed)},
                        {"incarnation", w.incarnation.load(kRelaxed)},
                        {"deaths", w.deaths.load(kRelaxed)},
+                       {"loss", abi::name_of(static_cast<abi::WorkerLoss>(w.loss.load(kRelaxed)))},
                        {"processes", w.processes.load(kRelaxed)},
                        {"handled", w.handled.load(kRelaxed)},
                        {"rebuilds", w.rebuilds.load(kRelaxed)},
