@@ -58,7 +58,9 @@ void configure_pool(wasm_config_t* config, const EngineOptions& options) {
   wasmtime_pooling_allocation_config_max_memory_size_set(pool, options.memory_max);
   wasmtime_pooling_allocation_config_linear_memory_keep_resident_set(pool, options.memory_max);
   wasmtime_pooling_allocation_config_table_keep_resident_set(pool, kTableElements * sizeof(void*));
-  wasmtime_pooling_allocation_config_max_unused_warm_slots_set(pool, options.instances);
+  // A slot that was used before is taken before a new one: what was once touched stays resident, so functions that come
+  // and go would otherwise fill every slot there is (tests/e2e/test_rebuilds.py). A rebuild finds its own slot again.
+  wasmtime_pooling_allocation_config_max_unused_warm_slots_set(pool, 0);
   wasmtime_pooling_allocation_strategy_set(config, pool);
   wasmtime_pooling_allocation_config_delete(pool);
 }

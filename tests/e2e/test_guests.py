@@ -8,6 +8,7 @@ import message1
 import wasm
 from node import EXAMPLES, GUESTS, ApiError, resident_bytes
 from sandbox import poll
+from sender import Sender
 
 
 class Guests(case.Case):
@@ -55,6 +56,22 @@ class Guests(case.Case):
             self.assertAnswer(self.a.invoke(self.moody, b"p", deadline_us=9_000_000), bytes(4))
         self.assertRefused(self.a.invoke(self.moody, b"W", deadline_us=9_000_000), "broken")
         self.assertAnswer(self.a.invoke(self.moody, b"p", deadline_us=9_000_000), bytes(4))
+
+    def test_memory_of_removed(self):
+        """a function that is removed leaves nothing to the next one, which takes its place in the pool"""
+        self.assertAnswer(self.a.invoke(self.moody, b"w", deadline_us=9_000_000), b"w")
+        self.a.api("DELETE", "/v1/processes/moody")
+        self.a.deploy(GUESTS / "moody.wasm", "next")
+        self.assertAnswer(self.a.invoke("next", b"p"), bytes(4))
+
+    def test_others_in_hand(self):
+        """a function that traps: earlier messages that it read are process_failed, later ones go to the next instance"""
+        sender = Sender(self.moody)
+        for body in (b"s", b"s", b"s", b"t", b"hello", b"hello"):
+            sender.send(body, deadline_us=9_000_000)
+        self.assertEqual(sender.outcomes(6), {"process_failed": 3, "broken": 1, "answer": 2})
+        self.assertEqual({name: self.a.counter(name) for name in ("process_failed", "broken", "answered")},
+                         {"process_failed": 3, "broken": 1, "answered": 2})
 
     def test_neighbour(self):
         """while one function traps and loops, another on the same worker answers every message"""

@@ -11,6 +11,7 @@ from node import EXAMPLES, GUESTS, resident_bytes
 from sandbox import poll
 
 REBUILDS = int(os.environ.get("PGRID_E2E_REBUILDS", "1000000"))
+DEPLOYS = 200
 WARM_UP = 20_000  # until every pool, log book and cache has reached its size
 PROGRAMS = ["pgrid-worker", "pgrid-dataplane", "pgrid-control"]
 
@@ -38,6 +39,14 @@ class Rebuilds(case.Case):
                           "mappings": mappings(pid)}
                 for program in PROGRAMS for pid in [self.a.pid(program)]}
 
+    def assertStayed(self, before, after):
+        for program in PROGRAMS:
+            with self.subTest(program):
+                was, now = before[program], after[program]
+                self.assertEqual([now[k] for k in ("pid", "descriptors", "mappings")],
+                                 [was[k] for k in ("pid", "descriptors", "mappings")])
+                self.assertLess(now["memory"] - was["memory"], SLACK_BYTES)
+
     def trap(self, count):
         """Has `count` messages stop an instance each. Returns the seconds that it took."""
         report = case.Load(self.undo, self.trapping["uri"], outstanding=64, count=count, **PATIENT).report(600)
@@ -58,12 +67,7 @@ class Rebuilds(case.Case):
         seconds = self.trap(REBUILDS)
         after = self.measure()
         print(f"# {REBUILDS / seconds:,.0f} rebuilds a second; before {before}; after {after}")
-        for program in PROGRAMS:
-            with self.subTest(program):
-                was, now = before[program], after[program]
-                self.assertEqual([now[k] for k in ("pid", "descriptors", "mappings")],
-                                 [was[k] for k in ("pid", "descriptors", "mappings")])
-                self.assertLess(now["memory"] - was["memory"], SLACK_BYTES)
+        self.assertStayed(before, after)
         told = {line["text"] for line in self.a.api("GET", "/v1/processes/trap/logs")["lines"]}
         for cause in ("unreachable", "out of bounds", "stack is exhausted"):
             self.assertTrue(any(cause in text for text in told), f"no {cause} among {told}")
@@ -74,6 +78,24 @@ class Rebuilds(case.Case):
         self.assertGreater(report["answered"], REBUILDS // 1000)
         self.assertEqual((report["lost"], report["sent"], report["non_commitments"], report["wrong_body"]),
                          (0, report["answered"], {}, 0))
+
+    def test_deploys(self):
+        """functions that are deployed and removed again and again leave nothing, either"""
+        self.a = self.node()
+
+        def deploy(times):
+            for _ in range(times):
+                self.a.deploy(GUESTS / "trap.wasm", "trap")
+                self.a.create_right("trap")
+                self.assertRefused(self.a.invoke("trap", b"x"), "broken")
+                self.a.api("DELETE", "/v1/processes/trap")
+
+        deploy(50)
+        before = self.measure()
+        deploy(DEPLOYS)
+        after = self.measure()
+        print(f"# before {before}; after {after}")
+        self.assertStayed(before, after)
 
 
 class Restarts(case.Case):
