@@ -171,52 +171,6 @@ TEST_F(RelayTest, BooksBalanceWhileWorkersDie) {
   EXPECT_GT(node.counter(Counter::guest_answers_lost), 100u);
 }
 
-/// A worker whose records have random bytes in them: every request of the other, honest one is answered once all the same.
-TEST_F(RelayTest, SurvivesRandomSends) {
-  std::mt19937 random(4646);
-  node.handles.begin(43, 1, 1);  // another process of the honest worker
-  node.handles.set(43, kHandle, 6, 1);
-  node.write_right({6, 1, Harness::kKey}, [](auto& fields) { fields.target = 44, fields.worker = 1; });
-  std::uint64_t honest = 0;
-  std::uint64_t answered = 0;
-  for (int round = 0; round < 3000; ++round) {
-    for (int i = 0; i < 3; ++i) {
-      abi::WorkerReply send = question();
-      auto* bytes = reinterpret_cast<std::uint8_t*>(&send);
-      for (int flips = 0; flips < 2; ++flips)
-        bytes[4 + random() % 60] = static_cast<std::uint8_t>(random() % 3 == 0 ? 0xff : random() % 32);
-      asker->say(send, std::string(random() % 1025, 'x'));
-    }
-    abi::WorkerReply send = question();
-    send.process = 43;
-    asked->say(send, "honest");
-    ++honest;
-    node.turn();
-    const auto serve = [&] {
-      while (const auto request = asked->next()) {
-        answered += request->header.kind != kRequest;
-        if (request->header.kind == kRequest && random() % 4 != 0) asked->answer(*request, "ok");
-      }
-      while (asker->next()) {
-      }
-    };
-    serve();
-    node.pass_us(1000);
-    node.turn(2);
-    serve();
-    ASSERT_EQ(honest, answered) << round;
-    ASSERT_EQ(node.books(), "") << round;
-    ASSERT_FALSE(faulty(1)) << round;
-    if (!faulty()) continue;
-    node.cells.worker(0, 0).retire();
-    node.turn();
-    asker = &node.attach_worker(0);
-    node.turn();
-  }
-  EXPECT_GT(node.counter(Counter::reply_malformed), 100u);
-  EXPECT_GT(node.counter(Counter::guest_requests), 3000u);
-}
-
 // ---- several poll cores
 
 /// A request arrives on poll core 1 for a process whose home is core 0. Its function asks another: that goes by way of core
