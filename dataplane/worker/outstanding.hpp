@@ -55,7 +55,7 @@ class OutstandingTable {
 
   /// Whether a send-once right of a ring record can be one of `poll_core`'s.
   [[nodiscard]] bool is_valid(std::uint32_t slot, std::uint32_t poll_core) const noexcept {
-    return slot == abi::send_once_slot(poll_core, abi::send_once_entry(slot)) && abi::send_once_entry(slot) < in_flight_;
+    return slot - abi::send_once_slot(poll_core, 0) < in_flight_;  // entries are the low bits
   }
   /// REQUIRES: is_valid(slot, its core).
   [[nodiscard]] Outstanding& at(std::uint32_t slot) noexcept {

@@ -75,11 +75,11 @@ inline void WorkerCore::accept(std::uint32_t poll_core, const abi::RingRecord& r
   const auto kind = static_cast<abi::Kind>(read_once(request.kind));
   if (kind == abi::Kind::answer || kind == abi::Kind::non_commitment) [[unlikely]]
     return accept_answer(process, reply_generation, record);
-  const bool answerable = reply_slot != 0 && outstanding_.is_valid(reply_slot, poll_core);
+  const bool answerable = outstanding_.is_valid(reply_slot, poll_core);
   const auto say = [&](abi::Reason reason) {
     if (answerable) refuse(process, reply_slot, reply_generation, reason);
   };
-  InstanceSlot* slot = process < slots_.size() ? slots_[process].get() : nullptr;
+  InstanceSlot* slot = process < abi::kProcessesMax ? slots_[process].get() : nullptr;
   if (slot == nullptr) return say(abi::Reason::busy);  // not loaded yet, or just removed: nothing was done
   if (slot->mailbox.count() >= slot->room) return say(abi::Reason::busy);
   const std::uint32_t index = pool_.take();
@@ -113,7 +113,7 @@ inline void WorkerCore::accept(std::uint32_t poll_core, const abi::RingRecord& r
 }
 
 void WorkerCore::drain(std::uint32_t poll_core) noexcept {
-  abi::RingConsumer& ring = requests_[poll_core];
+  abi::RingConsumer ring = requests_[poll_core];  // a copy, so that its indices stay in registers
   std::uint32_t taken = 0;
   for (; taken < kDrainMax; ++taken) {
     const abi::RingRecord record = ring.front();
@@ -123,6 +123,7 @@ void WorkerCore::drain(std::uint32_t poll_core) noexcept {
     accept(poll_core, record);
     ring.pop();
   }
+  requests_[poll_core] = ring;
   if (taken != 0) drained_ |= 1u << poll_core;
 }
 
