@@ -1,7 +1,6 @@
 // How many requests of guests wait for what comes of them: bounded, so that it always finds room on its way back.
 #pragma once
 
-#include <algorithm>
 #include <cstdint>
 #include <vector>
 
@@ -16,7 +15,7 @@ namespace pgrid::worker {
 class WaitingRequests {
  public:
   explicit WaitingRequests(const abi::Geometry& geometry)
-      : max_(abi::guest_requests_max(geometry)), process_max_(std::min(max_, std::max(max_ / 4, 1u))), of_(abi::kProcessesMax) {}
+      : max_(abi::guest_requests_max(geometry)), process_max_(max_ - max_ / 4), of_(abi::kProcessesMax) {}
 
   [[nodiscard]] bool is_room(std::uint32_t process) const noexcept {
     return total_ < max_ && of_[process] < process_max_;
@@ -37,7 +36,7 @@ class WaitingRequests {
 
  private:
   std::uint32_t max_;
-  std::uint32_t process_max_;  // a quarter: one process leaves room for others
+  std::uint32_t process_max_;  // three quarters (89 of 119): one process leaves room for others
   std::uint32_t total_ = 0;
   std::vector<std::uint16_t> of_;  // by process index on this node; guest_requests_max is at most 15,419
 };

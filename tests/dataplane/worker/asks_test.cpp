@@ -187,7 +187,7 @@ TEST_F(Asks, BeforeAnyMessageHopsAreOne) {
 TEST_F(Asks, WaitingRequestsAreBounded) {
   std::uint32_t taken = 0;
   while (taken < 1000 && ask(ask_message(4)) == negated(0)) ++taken;
-  const std::uint32_t of_process = abi::guest_requests_max(kGeometry) / 4;
+  const std::uint32_t of_process = abi::guest_requests_max(kGeometry) - abi::guest_requests_max(kGeometry) / 4;
   EXPECT_EQ(taken, of_process);
   EXPECT_EQ(ask(ask_message(4)), negated(PG_ERROR_BUSY));
   // Others have their own part, until all of it is used.
@@ -232,7 +232,7 @@ TEST_F(Asks, NextInstanceGetsNoAnswersOfTheLast) {
   run();
   EXPECT_TRUE(seen().empty());
   // The other was counted all the time, and is not any more when it has come.
-  const std::uint32_t of_process = abi::guest_requests_max(kGeometry) / 4;
+  const std::uint32_t of_process = abi::guest_requests_max(kGeometry) - abi::guest_requests_max(kGeometry) / 4;
   for (std::uint32_t i = 1; i < of_process; ++i) EXPECT_EQ(call(6, bytes_of(ask_message(4))).body, negated(0)) << i;
   EXPECT_EQ(call(6, bytes_of(ask_message(4))).body, negated(PG_ERROR_BUSY));
   answer_to(asked[1], abi::Kind::non_commitment, abi::Reason::no_answer, "");
