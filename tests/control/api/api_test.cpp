@@ -1,5 +1,7 @@
 // Shows the API of docs/API.md against a node with a fake data plane: what each request does, and what each
 // wrong one gets.
+#include <unistd.h>
+
 #include "tests/control/fake/node_fixture.hpp"
 
 namespace pgrid::control::fake {
@@ -202,6 +204,30 @@ TEST_F(ApiTest, stat_adds_up_and_finds_percentiles) {
   EXPECT_EQ(latency["p99"], latency["max"]);
   set(Counter::rx_packets, 101);
   EXPECT_EQ(call("GET", "/v1/stat").body["books"]["balanced"], false);
+}
+
+TEST_F(ApiTest, stat_says_what_things_cost) {
+  start();
+  ASSERT_EQ(deploy("echo").status, 201);
+  ASSERT_EQ(deploy("other", "module", "&grant=a=echo").status, 201);
+  dataplane_->worker(0).instances = 2;
+  dataplane_->worker(0).pid = static_cast<std::uint32_t>(::getpid());  // any program that lives
+  dataplane_->worker(1).pid = 0x7fff'fff0;                             // one that does not
+  const ParsedJson stat = call("GET", "/v1/stat").body;
+  const ParsedJson& memory = stat["memory"];
+  EXPECT_EQ(memory["rights"], 3);
+  EXPECT_EQ(memory["rights_max"], 256);
+  EXPECT_EQ(memory["right_bytes"], 64 + 2 * 64) << "a line of the table, and one for each of two poll cores";
+  EXPECT_EQ(memory["processes"], 2);
+  EXPECT_EQ(memory["process_bytes"], 128);
+  EXPECT_EQ(memory["instances"], 2);
+  const std::uint64_t resident = stat["workers"][0]["resident_bytes"];
+  EXPECT_GT(resident, 1u << 20);
+  EXPECT_EQ(stat["workers"][1]["resident_bytes"], 0);
+  EXPECT_GT(memory["workers_resident_bytes"], 1u << 20);
+  EXPECT_GT(memory["instance_bytes"], 1u << 19);
+  EXPECT_GT(memory["control_resident_bytes"], 1u << 20);
+  EXPECT_GT(memory["dataplane_resident_bytes"], 1u << 20) << "the fake one is this program";
 }
 
 TEST_F(ApiTest, node_says_what_it_is) {

@@ -183,5 +183,21 @@ TEST_F(LinkTest, the_last_thousand_lines_are_kept) {
   EXPECT_EQ(lines[0]["text"], "50");
 }
 
+TEST_F(LinkTest, lines_of_many_processes_are_bounded_together) {
+  LogBook book(loop_);
+  book.add(0, false, "a quiet one's only words");
+  const std::uint32_t processes = 2 * kLogLinesAll / kLogLines;
+  std::size_t kept = 0;
+  for (std::uint32_t process = 1; process <= processes; ++process)
+    for (std::size_t i = 0; i < kLogLines; ++i) book.add(process, false, "");
+  for (std::uint32_t process = 0; process <= processes; ++process) kept += book.after(process, 0).size();
+  EXPECT_LE(kept, kLogLinesAll);
+  EXPECT_GT(kept, kLogLinesAll / 2);
+  EXPECT_EQ(book.after(0, 0).size(), 1u);
+  for (std::uint32_t process = 0; process <= processes; ++process) book.forget(process);
+  for (std::size_t i = 0; i < kLogLines; ++i) book.add(1, false, "");
+  EXPECT_EQ(book.after(1, 0).size(), kLogLines) << "what is forgotten counts no more";
+}
+
 }  // namespace
 }  // namespace pgrid::control::fake
