@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Shows that functions call functions: through rights that they hold, on the same or another worker, each request answered
 exactly once whatever happens. PGRID_E2E_CALLS changes the number of the long run's calls (1,000,000), PGRID_E2E_FLOOD that
-of each flood (200,000)."""
+of each flood (100,000)."""
 import os
 import signal
 import struct
@@ -14,7 +14,7 @@ from sandbox import poll
 from test_cores import cpus
 
 CALLS = int(os.environ.get("PGRID_E2E_CALLS", "1000000"))
-FLOOD = int(os.environ.get("PGRID_E2E_FLOOD", "200000"))
+FLOOD = int(os.environ.get("PGRID_E2E_FLOOD", "100000"))
 OUTSTANDING = 64
 LONG_US = 5_000_000  # a deadline that a loaded machine keeps
 MINUTE_US = 60_000_000
@@ -242,6 +242,20 @@ class Between(case.Case):
         self.assertTrue(5 <= kept < 10, answers)
         self.assertEqual({a["reason"] for a in answers}, {"none", "declined"})
         self.assertReport("a", taken=20, answers=kept, quota_exceeded=20 - kept)
+
+    def test_in_flight(self):
+        """no more requests than a grant allows are in flight; the asker is told busy for the others"""
+        self.start()
+        self.deploy("echo", "w", 1)
+        self.deploy("relay", "first", 0, "w=w,in-flight=4")
+        self.uri = self.a.create_right("first", deadline_max_us=LONG_US)["uri"]
+        os.kill(self.pid(1), signal.SIGSTOP)
+        load = self.load(10, outstanding=10)
+        poll(lambda: self.report("first")["busy"] == 6, 4, "six are refused")
+        os.kill(self.pid(1), signal.SIGCONT)
+        report = load.report(20)
+        self.assertEqual((report["answered"], report["non_commitments"], report["lost"]), (4, {"busy": 6}, 0))
+        self.assertReport("first", taken=10, answers=4, busy=6)
 
     def test_revoked(self):
         """after a grant is revoked the holder's next send fails; one that is granted later works"""
