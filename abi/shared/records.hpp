@@ -71,7 +71,7 @@ struct WorkerReply {
   std::uint8_t rights_mode[kCarriedRightsMax];  // 0 none, 1 copy, 2 move
   std::uint32_t instance;          // of a send: which incarnation asks; comes back with the answer
   std::uint32_t process_generation;  // of a send: LoadProcess::generation
-  std::uint8_t hops;               // of a send: functions passed, this one included; at most kHopsMax
+  std::uint8_t hops;               // of a send: functions passed, this one included; one more than kHopsMax is refused
   std::uint8_t reserved[3];
 };
 static_assert(sizeof(WorkerReply) == kRecordHeader && std::is_trivially_copyable_v<WorkerReply>);
