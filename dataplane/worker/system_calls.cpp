@@ -13,35 +13,13 @@ namespace {
 using sandbox::bits;
 using sandbox::is;
 
-#if defined(__SANITIZE_ADDRESS__)
-#define PGRID_ADDRESS_SANITIZER 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define PGRID_ADDRESS_SANITIZER 1
-#endif
-#endif
-
 constexpr std::uint64_t kFutexCommand = sandbox::Condition::kWord & FUTEX_CMD_MASK;  // what to do, without its flags
 constexpr int kPidfdSelf = -10000;  // PIDFD_SELF_THREAD_GROUP of Linux 6.14, which older headers lack
-
-#ifdef PGRID_ADDRESS_SANITIZER
-/// What AddressSanitizer needs to write a report before it ends the process. In no build that serves.
-void add_sanitizer_calls(std::vector<sandbox::SystemCall>& calls) {
-  for (const int number : {SYS_openat, SYS_read, SYS_pread64, SYS_newfstatat, SYS_fstat, SYS_readlinkat, SYS_lseek, SYS_ioctl,
-                           SYS_mmap, SYS_mprotect, SYS_madvise, SYS_rt_sigaction, SYS_prlimit64, SYS_sched_getaffinity,
-                           SYS_write, SYS_uname, SYS_prctl,
-#ifdef SYS_open
-                           SYS_open, SYS_readlink, SYS_stat, SYS_getrlimit
-#endif
-       })
-    calls.push_back({number, "AddressSanitizer's reports"});
-}
-#endif
 
 }  // namespace
 
 std::vector<sandbox::SystemCall> worker_system_calls(const Self& self) {
-  std::vector<sandbox::SystemCall> calls = {
+  return {
       // Memory. Nothing is ever writable and executable at once, and nothing new is shared with other processes.
       {SYS_brk, "malloc"},
       {SYS_mmap, "malloc, code, signal stacks", {bits(2, PROT_EXEC, 0), bits(3, MAP_SHARED | MAP_PRIVATE, MAP_PRIVATE)}},
@@ -97,10 +75,6 @@ std::vector<sandbox::SystemCall> worker_system_calls(const Self& self) {
       {SYS_gettid, "abort"},
       {SYS_tgkill, "abort", {is(0, self.pid), is(2, SIGABRT)}},
   };
-#ifdef PGRID_ADDRESS_SANITIZER
-  add_sanitizer_calls(calls);
-#endif
-  return calls;
 }
 
 }  // namespace pgrid::worker
