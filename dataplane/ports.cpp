@@ -66,7 +66,7 @@ Result<std::vector<ServedPort>> open_ports(const config::NodeConfig& config, con
   std::vector<ServedPort> served;
   for (const config::Port& wanted : config.ports) {
     auto port = open_port(config, wanted, rx_pool);
-    // Whatever it is, a person mends it, here or on the machine: at a first start there is no point in trying again.
+    // Whatever it is, a person mends it, here or on the machine; `pgrid up` ends when it is the first start.
     if (!port) port.error().code = Errc::invalid_argument;
     if (!port) return std::unexpected(std::move(port.error()));
     served.push_back(std::move(*port));

@@ -127,7 +127,7 @@ Result<void> EthPort::configure(const EthPortOptions& options, const MbufPool& r
       info.tx_offload_capa & (RTE_ETH_TX_OFFLOAD_IPV4_CKSUM | RTE_ETH_TX_OFFLOAD_UDP_CKSUM);
   const std::uint64_t rss =
       info.flow_type_rss_offloads & (RTE_ETH_RSS_IP | RTE_ETH_RSS_UDP | RTE_ETH_RSS_TCP);
-  // Without it everything would arrive on the first queue, and poll cores beyond the first would have nothing.
+  // Without it everything would arrive on the first queue, and the other poll cores would have nothing.
   if (queues_ > 1 && rss == 0 && spec_.kind == DeviceKind::pci)
     return fail(Errc::invalid_argument, "configure port " + spec_.text,
                 driver_ + " does not spread IP flows over queues (RSS)", "use one poll core");

@@ -18,9 +18,9 @@ namespace {
 
 /// Receive queues as `ethtool -l` shows them.
 struct Queues {
-  bool are_combined = false;     // the driver has receive and transmit queues in pairs; veth, for one, has not
-  std::uint32_t bindable = 1;    // that net_af_xdp offers: it counts pairs, and one where there are none
-  std::uint32_t receiving = 1;   // on which frames may arrive
+  bool are_combined = false;    // the driver has receive and transmit queues in pairs; veth, for one, has not
+  std::uint32_t bindable = 1;   // that net_af_xdp offers: it counts pairs, and one where there are none
+  std::uint32_t receiving = 1;  // on which frames may arrive
 };
 
 Queues queues_of(int socket, ifreq request) {

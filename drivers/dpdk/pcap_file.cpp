@@ -16,8 +16,7 @@ namespace pgrid::dpdk {
 Result<PcapFile> read_pcap_file(const std::string& path) {
   const std::string operation = "read frames from " + path;
   struct stat about{};
-  if (::stat(path.c_str(), &about) != 0)
-    return fail(Errc::invalid_argument, operation, std::strerror(errno));
+  if (::stat(path.c_str(), &about) != 0) return fail(Errc::invalid_argument, operation, std::strerror(errno));
   if (!S_ISREG(about.st_mode))  // a pipe would make the poll core wait
     return fail(Errc::invalid_argument, operation, "it is not a file", "name a capture file");
 
