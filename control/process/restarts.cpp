@@ -6,7 +6,10 @@ namespace pgrid::control {
 
 void RestartBook::add(const ProcessRecord& process, const abi::ControlEvent& event, std::string text) {
   Entry& entry = entries_[process.index];
-  if (entry.generation != process.generation) entry = Entry{.generation = process.generation};
+  if (entry.generation != process.generation) {
+    entry = {};
+    entry.generation = process.generation;
+  }
   // Events may be lost when control is slow; the worker's own count tells how many there were.
   entry.restarts.count += event.restarts > entry.told ? event.restarts - entry.told : 1;
   entry.told = event.restarts;
