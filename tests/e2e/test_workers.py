@@ -77,7 +77,11 @@ class Workers(case.Case):
             pid = self.a.stat()["workers"][1]["pid"]
             os.kill(pid, signal.SIGSTOP)
             held = case.Load(self.undo, self.uris["unlucky"], outstanding=32, count=32, deadline="5s", timeout="10s")
-            poll(lambda: self.a.stat()["in_flight"] >= 32, 4, "32 messages are in flight")
+            steady.process.send_signal(signal.SIGSTOP)  # so that it is known whose messages are in flight
+            poll(lambda: self.a.stat()["in_flight"] == 32, 4, "32 messages are in flight")
+            steady.process.send_signal(signal.SIGCONT)
+            answered = self.a.counter("answered")
+            poll(lambda: self.a.counter("answered") > answered + 100, 4, "its neighbour is served")
             os.kill(pid, signal.SIGKILL)
             report = held.report(20)
             self.assertEqual((report["answered"], report["non_commitments"], report["lost"]), (0, {"process_failed": 32}, 0))
