@@ -71,6 +71,7 @@ class HostileWorker(case.Case):
         self.data_plane = self.a.pid("pgrid-dataplane")
         right = self.a.create_right("good", deadline_max_us=10_000_000)["uri"]
         self.good = case.Load(self.undo, right, outstanding=8, duration="600s", verify_echo=True, timeout="15s")
+        poll(lambda: self.a.counter("answered") > 100, 20, "the good function is called")
         right = self.a.create_right("bad", deadline_max_us=4_000)["uri"]
         self.bad = case.Load(self.undo, right, rate=5000, duration="600s", body=1024)
 
@@ -122,7 +123,7 @@ class HostileWorker(case.Case):
         self.assertAnswer(self.a.invoke("bad", b"again", deadline_us=1_000_000), b"again")
         self.good.process.send_signal(signal.SIGINT)
         report = self.good.report(30)
-        self.assertGreater(report["answered"], 100)
+        self.assertGreater(report["answered"], 100, report)
         self.assertEqual((report["lost"], report["non_commitments"], report["wrong_body"]), (0, {}, 0))
         self.assertEqual(report["sent"], report["answered"])
         self.assertEqual(self.a.pid("pgrid-dataplane"), self.data_plane)
