@@ -90,6 +90,7 @@ inline std::int32_t WorkerCore::receive(std::uint32_t pointer, std::uint32_t cap
   const auto& header = *reinterpret_cast<const abi::WorkerRequest*>(record);  // a ring's: each field read once
   std::uint32_t reply = PG_HANDLE_NONE;
   std::uint64_t label = header.label;
+  slot.buffer = buffer;
   slot.in_hand = record;
   slot.handling = 0;
   if (abi::is_send_once(reply_slot)) [[likely]] {

@@ -35,12 +35,20 @@ struct alignas(64) InstanceSlot {
   std::optional<wasm::Instance> instance;  // nothing: it is left alone, or was and nobody has sent since
   std::uint64_t limit_ns = 0;    // CPU time per message
   std::uint64_t debt_ns = 0;     // CPU time that it used beyond its quantum, and has not sat out yet
-  std::uint32_t generation = 0;
+  std::byte* buffer = nullptr;    // where the guest received last: only to be fetched ahead
   std::uint32_t incarnation = 0;  // of the instance; never the same twice on one worker
   std::uint32_t handles = 0;      // bit n: the process holds handle n
 
+  std::uint32_t generation = 0;
   abi::ProcessLimits limits{};
   wasm::BoundModule code;
+
+  /// Its second line, then (when that has come) what an activation touches first.
+  void fetch_line() const noexcept { __builtin_prefetch(&instance); }
+  void fetch_instance() const noexcept {
+    if (instance) instance->fetch();
+    __builtin_prefetch(buffer, 1);
+  }
 
   Restarts restarts;
   std::uint64_t serve_again = 0;  // tick of the clock, while it is left alone

@@ -56,6 +56,7 @@ bool WorkerCore::turn() noexcept {
   while (!ready_.empty()) {
     InstanceSlot& slot = ready_.pop();
     slot.ready = false;
+    if (const InstanceSlot* next = ready_.first(); next != nullptr) next->fetch_instance();
     if (slot.debt_ns == 0 || may_run(slot, alone)) activate(slot);
     if (!slot.mailbox.empty() && !slot.left_alone) make_ready(slot);
     found = true;
@@ -137,6 +138,7 @@ void WorkerCore::release_rings() noexcept {
 
 void WorkerCore::make_ready(InstanceSlot& slot) noexcept {
   slot.ready = true;
+  slot.fetch_line();
   ready_.push(slot);
 }
 
