@@ -9,6 +9,19 @@
 namespace pgrid::worker {
 namespace {
 
+// AddressSanitizer keeps what was freed, in new mappings, so that only descriptors say something there.
+#if defined(__SANITIZE_ADDRESS__)
+constexpr bool kKeepsFreed = true;
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+constexpr bool kKeepsFreed = true;
+#else
+constexpr bool kKeepsFreed = false;
+#endif
+#else
+constexpr bool kKeepsFreed = false;
+#endif
+
 struct Uses {
   std::uint64_t resident_pages = 0;
   std::uint64_t mappings = 0;
@@ -48,8 +61,10 @@ class Rebuilds : public WorkerTest {
     const Uses before = uses();
     provoke(body, times);
     const Uses after = uses();
-    EXPECT_LE(after.resident_pages, before.resident_pages + 64) << "pages of 4 KiB; 20,000 lost bytes would be 5 of them";
-    EXPECT_LE(after.mappings, before.mappings + 1);
+    if (!kKeepsFreed) {
+      EXPECT_LE(after.resident_pages, before.resident_pages + 64) << "pages of 4 KiB; 20 lost bytes each would be 98 of them";
+      EXPECT_LE(after.mappings, before.mappings + 1);
+    }
     EXPECT_EQ(after.descriptors, before.descriptors);
     EXPECT_EQ(line().rebuilds.load(), static_cast<std::uint64_t>(500 + times));
   }
