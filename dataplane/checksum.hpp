@@ -48,18 +48,31 @@ template <bool copy>
   if (length >= 16) {
     Lanes low = {0, 0};
     Lanes high = {0, 0};
-    do {
+    const auto add = [&](Lanes& a, Lanes& b) {
       Lanes lanes;
       std::memcpy(&lanes, from, sizeof lanes);
       if constexpr (copy) {
         std::memcpy(to, &lanes, sizeof lanes);
         to += 16;
       }
-      low += lanes & 0xffff'ffff;
-      high += lanes >> 32;
+      a += lanes & 0xffff'ffff;
+      b += lanes >> 32;
       from += 16;
       length -= 16;
-    } while (length >= 16);
+    };
+    if (length >= 64) {  // two pairs of sums, so that no addition waits for the one before it
+      Lanes low2 = {0, 0};
+      Lanes high2 = {0, 0};
+      do {
+        add(low, high);
+        add(low2, high2);
+        add(low, high);
+        add(low2, high2);
+      } while (length >= 64);
+      low += low2;
+      high += high2;
+    }
+    while (length >= 16) add(low, high);
     low += high;
     sum = low[0] + low[1];
   }

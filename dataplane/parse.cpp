@@ -2,6 +2,8 @@
 
 #include <cstring>
 
+#include "dataplane/message_fields.hpp"
+
 namespace pgrid::dataplane {
 namespace {
 
@@ -34,6 +36,13 @@ using wire::Envelope;
   return Counter::envelope_malformed;
 }
 
+template <typename T>
+T load(const std::uint8_t* at) {
+  T value;
+  std::memcpy(&value, at, sizeof value);
+  return value;
+}
+
 }  // namespace
 
 ParsedMessage parse_message(std::span<const std::byte> payload) noexcept {
@@ -46,16 +55,13 @@ ParsedMessage parse_message(std::span<const std::byte> payload) noexcept {
   }
 
   const auto* content = reinterpret_cast<const std::uint8_t*>(opened.content.data());
-  constexpr flatbuffers::uoffset_t kDepth = 1;  // one table, nothing nested
-  constexpr flatbuffers::uoffset_t kTables = 1;
-  flatbuffers::Verifier verifier(content, opened.content.size(), kDepth, kTables);
-  if (!wire::VerifyMessageBuffer(verifier)) [[unlikely]] {
+  MessageFields fields;
+  if (!is_aligned(payload) || !find_fields({content, opened.content.size()}, fields)) [[unlikely]] {
     parsed.failure = Counter::message_malformed;
     return parsed;
   }
 
-  const wire::Message& wire_message = *wire::GetMessage(content);
-  const auto kind = static_cast<std::uint8_t>(wire_message.kind());
+  const std::uint8_t kind = fields.kind != 0 ? content[fields.kind] : 0;
   if (kind >= abi::kKindCount) [[unlikely]] {
     parsed.failure = Counter::message_kind_unknown;
     return parsed;
@@ -63,25 +69,25 @@ ParsedMessage parse_message(std::span<const std::byte> payload) noexcept {
 
   MessageView& message = parsed.message;
   message.kind = abi::Kind{kind};
-  message.reason = abi::Reason{wire_message.reason()};
-  message.to = wire_message.to();
-  message.reply_to = wire_message.reply_to();
-  message.deadline_us = wire_message.deadline_us();
+  if (fields.reason != 0) message.reason = abi::Reason{load<std::uint16_t>(content + fields.reason)};
+  if (fields.to != 0) message.to = reinterpret_cast<const RightOnWire*>(content + fields.to);
+  if (fields.reply_to != 0) message.reply_to = reinterpret_cast<const RightOnWire*>(content + fields.reply_to);
+  if (fields.deadline_us != 0) message.deadline_us = load<std::uint32_t>(content + fields.deadline_us);
   if (message.kind == abi::Kind::request && message.to == nullptr) [[unlikely]] {
     parsed.failure = Counter::message_right_missing;
     return parsed;
   }
-  if (const auto* id = wire_message.id())
-    std::memcpy(message.id.data(), id->bytes()->data(), message.id.size());
-  if (const auto* rights = wire_message.rights()) {
-    if (rights->size() > abi::kCarriedRightsMax) [[unlikely]] {
+  if (fields.id != 0) std::memcpy(message.id.data(), content + fields.id, message.id.size());
+  if (fields.rights != 0) {
+    const auto count = load<std::uint32_t>(content + fields.rights);
+    if (count > abi::kCarriedRightsMax) [[unlikely]] {
       parsed.failure = Counter::message_rights_too_many;
       return parsed;
     }
-    message.nb_rights = rights->size();
+    message.nb_rights = count;
   }
-  if (const auto* body = wire_message.body())
-    message.body = {reinterpret_cast<const std::byte*>(body->data()), body->size()};
+  if (fields.body != 0)
+    message.body = {opened.content.data() + fields.body + 4, load<std::uint32_t>(content + fields.body)};
   parsed.ok = true;
   return parsed;
 }

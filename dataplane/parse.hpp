@@ -1,4 +1,4 @@
-// From a UDP payload to a message: the envelope, then the FlatBuffers verifier, then what message-1 says a
+// From a UDP payload to a message: the envelope, then the bounds of every field (message_fields.hpp), then what message-1 says a
 // message must have. Whether the sender may do what it asks is not decided here: see authorize.hpp.
 #pragma once
 
@@ -58,7 +58,7 @@ struct alignas(64) PayloadScratch {
   }
 };
 
-/// REQUIRES: is_aligned(payload), otherwise the verifier refuses it as message_malformed.
+/// REQUIRES: is_aligned(payload), otherwise it is refused as message_malformed.
 [[nodiscard]] ParsedMessage parse_message(std::span<const std::byte> payload) noexcept;
 
 }  // namespace pgrid::dataplane

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "abi/shared/byte_ring.hpp"
+#include "abi/shared/prefetch.hpp"
 #include "abi/shared/records.hpp"
 #include "abi/shared/segment.hpp"
 
@@ -26,16 +27,6 @@ struct GuestRequest {
   std::uint8_t hops;
   std::uint64_t id;
 };
-
-/// Asks for a cache line that will be written. On x86-64 by PREFETCHW, which takes it away from the other core at once; the
-/// compiler uses that only when it is told of a newer CPU, and older ones take it for no operation.
-inline void fetch_to_write(const std::byte* address) noexcept {
-#if defined(__x86_64__)
-  asm volatile("prefetchw %0" : : "m"(*address));
-#else
-  __builtin_prefetch(address, 1);
-#endif
-}
 
 /// The reply rings of one worker. Owned by the worker thread. Nothing is seen before `publish`.
 class ReplyWriter {
@@ -104,8 +95,8 @@ class ReplyWriter {
   static void write(std::byte* record, abi::ReplyType type, abi::Kind kind, abi::Reason reason, std::uint32_t process,
                     std::uint32_t slot, std::uint32_t generation, std::span<const std::byte> body) noexcept {
     // The line was the poll core's to read a moment ago: fetch what comes after it before it is needed.
-    fetch_to_write(record + kPrefetchAhead);
-    fetch_to_write(record + kPrefetchAhead + 64);
+    abi::fetch_to_write(record + kPrefetchAhead);
+    abi::fetch_to_write(record + kPrefetchAhead + 64);
     auto& header = *reinterpret_cast<abi::WorkerReply*>(record);
     header.type = static_cast<std::uint8_t>(type);
     header.kind = static_cast<std::uint8_t>(kind);

@@ -1,5 +1,6 @@
 // A FlatBuffer in a valid envelope: mutations go where the verifier and the meaning of fields are.
 #include "tests/fuzz/message_checks.hpp"
+#include "tests/packets/fields_oracle.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace pgrid;
@@ -11,6 +12,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   test::Input input(whole.data(), whole.size());
   const auto payload = input.writable().subspan(dataplane::kScratchOffset);
   wire::write_envelope(payload.data(), size);
+  const auto* content = reinterpret_cast<const std::uint8_t*>(payload.data() + wire::kFlatBufferOffset);
+  test::require(test::disagreement({content, size}).empty(), "another verdict than the generated verifier's");
   const auto parsed = dataplane::parse_message(payload);
   if (parsed.ok) test::check_message(parsed.message, payload);
   return 0;

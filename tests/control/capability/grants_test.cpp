@@ -194,7 +194,9 @@ TEST_F(GrantsTest, removing_the_target_takes_the_handle_away) {
   start();
   ASSERT_EQ(deploy("wordcount").status, 201);
   ASSERT_EQ(deploy("twice", "module", "&grant=words=wordcount&grant=self=twice").status, 201);
-  ASSERT_NE(held(1, 4), "");
+  const ParsedJson grants = call("GET", "/v1/processes/twice").body["grants"];
+  ASSERT_TRUE(is_held(1, 4, id(grants[0])));
+  ASSERT_TRUE(is_held(1, 5, id(grants[1])));
   EXPECT_EQ(call("DELETE", "/v1/processes/wordcount").status, 200);
   EXPECT_TRUE(is_held(1, 4, ""));
   EXPECT_NE(held(1, 5), "");
