@@ -226,7 +226,8 @@ class Contained(case.Case):
         poll(lambda: accounted() == taken, 5, f"{taken} lines are kept or counted")
         print(f"# taken {taken}, of them lost {self.a.counter('control_event_lost') - lost}")
         self.assertLessEqual(len(self.a.api("GET", "/v1/processes/greedy/logs")["lines"]), 1000)
-        self.assertLess(resident_bytes(self.a.pid("pgrid-control")) - memory, 2 << 20)
+        if not case.SANITIZED:
+            self.assertLess(resident_bytes(self.a.pid("pgrid-control")) - memory, 2 << 20)
 
     def test_answers_twice(self):
         """a function that answers twice: the sender gets one answer, the function an error"""

@@ -7,6 +7,7 @@ import pathlib
 import re
 import signal
 import subprocess
+import unittest
 
 import case
 import test_ports
@@ -51,6 +52,7 @@ class Steady(case.Case):
         self.assertGreater(self.a.counter("answered"), answered + 100, "traced under load")
         return [line for line in pathlib.Path(out).read_text().splitlines() if not NO_CALL.match(line)]
 
+    @unittest.skipIf(case.SANITIZED, "a sanitizer's own page faults")
     def test_nothing_but_work(self):
         """no system call and no page fault on poll core and worker, while thousands of messages are answered"""
         self.a = node = self.make_node(device="memif:socket=SOCKET,role=server,id=0", idle="spin")

@@ -20,7 +20,8 @@ constexpr std::pair<std::string_view, Lies (*)(Seat&)> kGroups[] = {
     {"events", event_lies},              {"conduct", conduct_lies},            {"socket", socket_lies},
     {"system_calls", system_call_lies},
 };
-constexpr int kDeathMs = 5000;
+constexpr int kDeathMs = 10'000;
+constexpr int kLateTries = 10;
 
 int tell_all(Seat& seat, const Lies& lies, std::size_t start) {
   for (std::size_t i = start; i < lies.size(); ++i) {
@@ -32,7 +33,12 @@ int tell_all(Seat& seat, const Lies& lies, std::size_t start) {
       std::puts("nobody reads replies any more");
       return 9;
     }
-    idle(seat, kDeathMs);  // SIGKILL comes
+    // SIGKILL comes. A lie about a message whose deadline passed before it was told is only late, and harms nobody: tell it
+    // again about the next one.
+    for (int tries = kLateTries; tries != 0; --tries) {
+      idle(seat, kDeathMs / kLateTries);
+      if (lies[i].end == "dies") lies[i].tell(seat);
+    }
     std::puts("still alive");
     return 9;
   }
