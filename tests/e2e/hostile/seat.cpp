@@ -87,19 +87,18 @@ void Seat::pump() {
 }
 
 Given Seat::take() {
+  Given given;
   for (int tries = kWaitMs * 10; tries != 0; --tries) {
-    const abi::RingRecord record = requests.front();
-    if (!record) {
-      requests.release();
-      pump();
-      continue;
+    bool found = false;
+    while (const abi::RingRecord record = requests.front()) {
+      std::memcpy(&given.request, record.data, sizeof given.request);
+      given.body.assign(reinterpret_cast<const char*>(record.data) + sizeof given.request, record.length - sizeof given.request);
+      requests.pop();
+      found |= given.request.kind == static_cast<std::uint8_t>(abi::Kind::request);
     }
-    Given given;
-    std::memcpy(&given.request, record.data, sizeof given.request);
-    given.body.assign(reinterpret_cast<const char*>(record.data) + sizeof given.request, record.length - sizeof given.request);
-    requests.pop();
     requests.release();
-    if (given.request.kind == static_cast<std::uint8_t>(abi::Kind::request)) return given;
+    if (found) return given;  // the newest: of the others the deadline may have passed
+    pump();
   }
   give_up("no request came");
 }
