@@ -87,18 +87,20 @@ void Seat::pump() {
 }
 
 Given Seat::take() {
+  // What is there already may have waited beyond its deadline, and while the ring is full nothing newer comes.
+  while (requests.front()) requests.pop();
+  requests.release();
   Given given;
   for (int tries = kWaitMs * 10; tries != 0; --tries) {
-    bool found = false;
-    while (const abi::RingRecord record = requests.front()) {
+    if (const abi::RingRecord record = requests.front()) {
       std::memcpy(&given.request, record.data, sizeof given.request);
       given.body.assign(reinterpret_cast<const char*>(record.data) + sizeof given.request, record.length - sizeof given.request);
       requests.pop();
-      found |= given.request.kind == static_cast<std::uint8_t>(abi::Kind::request);
+      requests.release();
+      if (given.request.kind == static_cast<std::uint8_t>(abi::Kind::request)) return given;
+    } else {
+      pump();
     }
-    requests.release();
-    if (found) return given;  // the newest: of the others the deadline may have passed
-    pump();
   }
   give_up("no request came");
 }

@@ -27,7 +27,7 @@ class Seat {
 
   /// Serves the socket, shows a heartbeat, and waits a little: to be called in every loop.
   void pump();
-  /// The newest request for us; those before it are never answered. Ends the program when none comes for seconds: the test sees to it that they do.
+  /// The next request that comes for us; those that are there are never answered. Ends the program when none comes for seconds: the test sees to it that they do.
   Given take();
   /// Record bytes, as they are, with this length; `publish` is the caller's.
   void put(abi::WorkerReply reply, std::uint32_t length = abi::kRecordHeader);
