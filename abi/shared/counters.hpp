@@ -53,7 +53,7 @@ enum class CounterClass : std::uint8_t {
   X(envelope_length, drop, "the byte string does not end where the datagram ends")                                   \
   X(envelope_padding, drop, "the pad byte before the FlatBuffer is missing or not zero")                             \
   X(message_size, drop, "FlatBuffer length not a multiple of 4, or not 24 to 1,180 bytes")                           \
-  X(message_malformed, drop, "the FlatBuffers verifier refuses it")                                                  \
+  X(message_malformed, drop, "FlatBuffer whose offsets do not lie where they must")                                  \
   X(message_kind_unknown, drop, "a kind that message-1 does not define")                                             \
   X(message_right_missing, drop, "a request without `to`")                                                           \
   X(message_rights_too_many, drop, "more than four carried rights")                                                  \
@@ -100,7 +100,7 @@ enum class CounterClass : std::uint8_t {
   X(refusals_suppressed, detail, "refusals not sent: the source prefix had its share, or the request was shorter")   \
   X(late_reply, detail, "answers from a worker for a message that was answered already")                             \
   X(reply_malformed, detail, "records from a worker that make no sense: the worker is replaced")                     \
-  X(control_event_lost, detail, "log lines or events lost because control was away or slow")                         \
+  X(control_event_lost, detail, "log lines or events lost: control is away or slow, or a function floods its log")   \
   X(control_answer_lost, detail, "answers to pgrid invoke lost because control was away or slow")                    \
   X(misaligned_copied, detail, "datagrams copied because they did not lie on a multiple of 4")                       \
   X(worker_ring_corrupt, detail, "a worker's own index in a ring that makes no sense: the worker is replaced")       \

@@ -31,7 +31,7 @@ WorkerCore::WorkerCore(std::byte* segment, const abi::Geometry& geometry, std::u
       clock_(tsc_hz),
       line_(*reinterpret_cast<abi::WorkerLine*>(segment + sizeof(abi::SegmentHeader))),
       replies_(segment, geometry),
-      home_core_(worker % geometry.poll_cores),
+      home_core_(abi::home_core(worker, geometry)),
       pool_(pool_size(geometry)),
       outstanding_(geometry),
       waiting_(geometry),

@@ -8,7 +8,7 @@
  *
  * Numbers are 4 bytes, little-endian.
  */
-#include <promisegrid.h>
+#include "numbers.h"
 
 #define PAGE_BYTES 65536u
 
@@ -33,23 +33,12 @@ __attribute__((target("bulk-memory"), noinline)) static void copy(uint32_t to, u
   __builtin_memcpy((void*)to, (const void*)from, length);
 }
 
-static uint32_t number(void) {
-  uint32_t value = 0;
-  for (uint32_t i = 0; i < 4; ++i) value |= (uint32_t)message.body[1 + i] << (8 * i);
-  return value;
-}
-
-static void answer_number(uint32_t value) {
-  for (uint32_t i = 0; i < 4; ++i) message.body[i] = (uint8_t)(value >> (8 * i));
-  pg_answer(&message, 4);
-}
-
 PG_EXPORT("pg_activate") void pg_activate(void) {
   while (pg_receive_message(&message) == 1) {
     if (message.header.kind != PG_REQUEST) continue;
     switch (message.header.body_length ? message.body[0] : 0) {
       case 'r': descend(0); break;
-      case 'g': answer_number(grow()); break;
+      case 'g': answer_number(&message, grow()); break;
       case 'G': *(volatile uint8_t*)(grow() * PAGE_BYTES) = 1; break;
       case 'm': {
         const uint32_t half = grow() * PAGE_BYTES / 2;
@@ -61,8 +50,8 @@ PG_EXPORT("pg_activate") void pg_activate(void) {
         for (uint64_t id = 0;; ++id) pg_request(&request, PG_HANDLE_GRANTED(0), id, 64);
       case 'n': {
         uint32_t taken = 0;
-        for (uint32_t left = number(); left != 0; --left) taken += pg_log("one of many lines") == 0;
-        answer_number(taken);
+        for (uint32_t left = number_in(&message); left != 0; --left) taken += pg_log("one of many lines") == 0;
+        answer_number(&message, taken);
         break;
       }
       default: pg_answer(&message, message.header.body_length);

@@ -9,7 +9,7 @@
  *
  * Numbers are 4 bytes, little-endian. Before each message it tries to receive to places that it does not have.
  */
-#include <promisegrid.h>
+#include "numbers.h"
 
 #define GENERATIONS (1u << 14) /* bits 17 to 30 of a reply handle */
 #define WORK 20000000u         /* turns of a loop: some 20 ms at least */
@@ -19,17 +19,6 @@ static struct pg_buffer forged;
 static uint32_t kept;
 static int32_t second;
 static uint32_t wrong; /* wild calls that did not get the error they should */
-
-static uint32_t number(void) {
-  uint32_t value = 0;
-  for (uint32_t i = 0; i < 4; ++i) value |= (uint32_t)message.body[1 + i] << (8 * i);
-  return value;
-}
-
-static void answer_number(uint32_t value) {
-  for (uint32_t i = 0; i < 4; ++i) message.body[i] = (uint8_t)(value >> (8 * i));
-  pg_answer(&message, 4);
-}
 
 static uint32_t memory_end(void) { return (uint32_t)__builtin_wasm_memory_size(0) * 65536u; }
 
@@ -116,13 +105,13 @@ PG_EXPORT("pg_activate") void pg_activate(void) {
         message.header.reply = reply;
         second = pg_answer(&message, message.header.body_length);
         break;
-      case 'q': answer_number((uint32_t)second); break;
+      case 'q': answer_number(&message, (uint32_t)second); break;
       case 'k': kept = reply; break;
       case 'K': {
         forge();
         forged.header.kind = PG_ANSWER;
         forged.header.to = kept;
-        answer_number((uint32_t)pg_send_raw(&forged, 64));
+        answer_number(&message, (uint32_t)pg_send_raw(&forged, 64));
         break;
       }
       case 'z':
@@ -132,9 +121,9 @@ PG_EXPORT("pg_activate") void pg_activate(void) {
         break;
       case 'w':
         send_wildly();
-        answer_number(wrong);
+        answer_number(&message, wrong);
         break;
-      case 'h': answer_number(guess(number())); break;
+      case 'h': answer_number(&message, guess(number_in(&message))); break;
       default: pg_answer(&message, message.header.body_length);
     }
   }
