@@ -8,7 +8,7 @@
  *
  * Numbers are 4 bytes, little-endian.
  */
-#include "numbers.h"
+#include "tests/e2e/guests/numbers.h"
 
 #define PAGE_BYTES 65536u
 

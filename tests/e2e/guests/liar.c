@@ -9,7 +9,7 @@
  *
  * Numbers are 4 bytes, little-endian. Before each message it tries to receive to places that it does not have.
  */
-#include "numbers.h"
+#include "tests/e2e/guests/numbers.h"
 
 #define GENERATIONS (1u << 14) /* bits 17 to 30 of a reply handle */
 #define WORK 20000000u         /* turns of a loop: some 20 ms at least */
