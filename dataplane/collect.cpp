@@ -69,6 +69,8 @@ What check(const abi::WorkerReply& reply, const WorkerLink& link, InFlightTable&
       return What::event;
     case abi::ReplyType::send:
       return What::send;
+    case abi::ReplyType::drop:
+      break;
   }
   return What::malformed;
 }

@@ -17,7 +17,9 @@ inline constexpr std::uint32_t kRightsMax = 1u << 20;    // slots of the right t
 inline constexpr std::uint32_t kInFlightMax = 1u << 14;  // entries per poll core; 14 bits of a send-once slot
 inline constexpr std::uint32_t kHopsMax = 8;             // functions that a message may pass, one calling the next (DESIGN 5)
 inline constexpr std::uint32_t kFirstGrant = 4;          // handle of the first right a process holds: 0 to 3 have fixed meanings
-inline constexpr std::uint32_t kGrantsMax = 15;          // rights that one process may hold: with a count, two cache lines
+inline constexpr std::uint32_t kGrantsMax = 15;          // rights that control gives one process to hold for as long as it lives
+inline constexpr std::uint32_t kFirstCarried = kFirstGrant + kGrantsMax;  // rights that came with messages, until the instance ends
+inline constexpr std::uint32_t kHandlesMax = 64;         // handles of one process, 0 to 63: a bit for each in one word
 inline constexpr std::uint32_t kRecordHeader = 64;       // bytes of every ring record before its body
 inline constexpr std::uint32_t kRecordMax = kRecordHeader + kBodyMax;  // 1,088, a multiple of 64
 static_assert(kRecordMax % 64 == 0);
@@ -38,7 +40,17 @@ static_assert(sizeof(Geometry) == 32 && std::is_trivially_copyable_v<Geometry>);
 /// The poll core that routes what the functions of a worker send (DESIGN section 2).
 constexpr std::uint32_t home_core(std::uint32_t worker, const Geometry& g) { return worker % g.poll_cores; }
 
-constexpr bool is_grant(std::uint32_t handle) { return handle >= kFirstGrant && handle < kFirstGrant + kGrantsMax; }
+constexpr bool is_grant(std::uint32_t handle) { return handle >= kFirstGrant && handle < kFirstCarried; }
+/// Whether a handle can stand for a right to somebody else.
+constexpr bool is_held_handle(std::uint32_t handle) { return handle >= kFirstGrant && handle < kHandlesMax; }
+
+/// A right as the node's own processes name it to each other: no key, because rings lie between those who may say it.
+struct RightRef {
+  std::uint32_t slot;
+  std::uint32_t generation;
+  bool operator==(const RightRef&) const = default;
+};
+static_assert(sizeof(RightRef) == 8);
 
 constexpr bool is_power_of_two(std::uint32_t n) { return n != 0 && (n & (n - 1)) == 0; }
 

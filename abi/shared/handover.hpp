@@ -10,6 +10,7 @@
 //   control -> LoadProcess + [sealed compiled code] -> data plane -> the worker
 //   worker  -> ProcessState               -> data plane -> control
 //   control -> UnloadProcess              -> data plane -> the worker -> ProcessState unloaded
+//   control -> RestartProcess             -> data plane -> the worker, which builds a new instance
 //   control -> SetHandle                  -> data plane -> the worker (which learns that the handle is there, no more)
 //   control <- WorkerChange               <- data plane, at every change and once for each worker after Welcome
 //
@@ -36,6 +37,7 @@ enum class HandoverType : std::uint32_t {
   process_state = 6,
   worker_change = 7,
   set_handle = 8,
+  restart_process = 9,
 };
 
 struct HandoverHeader {
@@ -74,6 +76,13 @@ struct Refused {
 };
 static_assert(sizeof(Refused) == 256);
 
+/// What is done when an instance ends by itself: it trapped, or passed a limit.
+enum class RestartStrategy : std::uint32_t {
+  always = 0,      // a new one at once; beyond `restarts_max` in a period it is left alone for a while, ever longer
+  on_failure = 1,  // the same, but after `give_up_after` such pauses in a row the process gives up
+  never = 2,       // the process gives up at once
+};
+
 /// What one instance may use. Part of the promise.
 struct ProcessLimits {
   std::uint64_t memory_bytes;     // linear memory, a multiple of 64 KiB
@@ -81,8 +90,12 @@ struct ProcessLimits {
   std::uint32_t mailbox;          // messages waiting, at most 4,096
   std::uint32_t restarts_max;     // rebuilds within a period; beyond it the process is left alone for a while. 0: no bound
   std::uint32_t restart_period_ms;
+  RestartStrategy strategy;
+  std::uint32_t backoff_min_ms;   // the first pause; each one after that is twice as long
+  std::uint32_t backoff_max_ms;   // at most
+  std::uint32_t give_up_after;    // pauses in a row, without a message handled between them
 };
-static_assert(sizeof(ProcessLimits) == 24);
+static_assert(sizeof(ProcessLimits) == 40);
 
 struct LoadProcess {
   HandoverHeader header;
@@ -95,7 +108,7 @@ struct LoadProcess {
   std::uint8_t code_hash[32];    // SHA-256 of the WebAssembly module (its CID's digest): names, authenticates nothing
   char name[64];                 // ends with NUL
 };
-static_assert(sizeof(LoadProcess) == 160);
+static_assert(sizeof(LoadProcess) == 176);
 
 struct UnloadProcess {
   HandoverHeader header;
@@ -105,6 +118,17 @@ struct UnloadProcess {
   std::uint32_t reserved;
 };
 static_assert(sizeof(UnloadProcess) == 32);
+
+/// The instance ends and a new one is built, as after a trap; the messages that wait go to the new one. A process that gave
+/// up serves again.
+struct RestartProcess {
+  HandoverHeader header;
+  std::uint32_t process;
+  std::uint32_t generation;
+  std::uint32_t worker;
+  std::uint32_t reserved;
+};
+static_assert(sizeof(RestartProcess) == 32);
 
 /// A process holds a right, or holds it no more. Control says it again for every right when it attaches; what is said of
 /// a generation that is not loaded is ignored. A process that is loaded anew begins with none.
@@ -121,7 +145,12 @@ struct SetHandle {
 };
 static_assert(sizeof(SetHandle) == 48);
 
-enum class ProcessStatus : std::uint32_t { loaded = 1, failed = 2, unloaded = 3 };
+enum class ProcessStatus : std::uint32_t {
+  loaded = 1,
+  failed = 2,
+  unloaded = 3,
+  gave_up = 4,  // it is loaded but not served: messages for it are answered process_failed, until RestartProcess
+};
 
 struct ProcessState {
   HandoverHeader header;
@@ -129,7 +158,7 @@ struct ProcessState {
   std::uint32_t generation;
   std::uint32_t worker;
   ProcessStatus status;
-  char text[224];  // of failed: why, a sentence; ends with NUL
+  char text[224];  // of failed and gave_up: why, a sentence; ends with NUL
 };
 static_assert(sizeof(ProcessState) == 256);
 

@@ -30,7 +30,11 @@ constexpr std::uint32_t send_once_entry(std::uint32_t slot) { return slot & (kIn
 static_assert(kPollCoresMax == 8 && kInFlightMax == 1u << 14);
 
 /// A message for a process. `process` and the send-once right were checked by the poll core. A request, or what came of a
-/// request that the process sent itself (answer or non_commitment: `reply_slot` is 0).
+/// request that the process sent itself (answer or non_commitment: `reply_slot` is 0), or a notice from control.
+///
+/// `rights` are handles of the receiving process that the poll core has filled for it: from now on the worker counts them as
+/// held, and gives them back (ReplyType::drop) when the instance ends or the message is thrown away. In a non_commitment that
+/// refuses a request of the process itself they are those that the request was to move: they stay where they were.
 struct WorkerRequest {
   std::uint32_t length;            // 64 + body
   std::uint8_t kind;               // Kind
@@ -38,7 +42,7 @@ struct WorkerRequest {
   std::uint16_t reason;            // Reason, of a non-commitment
   std::uint32_t process;           // index on this node
   std::uint32_t reply_slot;        // send-once right to answer with; 0: none wanted
-  std::uint32_t reply_generation;  // of an answer: WorkerReply::instance of the request
+  std::uint32_t reply_generation;  // of an answer: WorkerReply::instance of the request; of a notice: for which instance, 0: any
   std::uint32_t deadline_us;       // time that is left; of an answer: of the request
   std::uint8_t id[8];              // the sender's
   std::uint64_t label;             // of the right it came through
@@ -50,11 +54,15 @@ static_assert(offsetof(WorkerRequest, id) == 24 && offsetof(WorkerRequest, right
 
 enum class ReplyType : std::uint8_t {
   answer = 1,   // consumes the send-once right `to_slot`; kind is answer or non_commitment
-  send = 2,     // a guest's own request through handle `to_slot`; by way of the worker's home poll core only
+  send = 2,     // a guest's own request through handle `to_slot`, abi::kHandleControl included; by way of the worker's home
+                // poll core only
   log = 3,      // the body is one line of text for `pgrid logs`
   event = 4,    // the instance was rebuilt: `reason` broken, body says why in words; `to_slot` restarts since it was
-                // loaded, `to_generation` milliseconds for which it is not served (back-off)
+                // loaded, `to_generation` milliseconds for which it is not served (back-off), `instance` the new one
+  drop = 5,     // `process` of `process_generation` gives handles back: the body is a u64, bit n for handle n, from
+                // kFirstCarried on; by way of the worker's home poll core only
 };
+inline constexpr std::uint32_t kHandleControl = 2;  // abi/guest: PG_HANDLE_CONTROL
 
 /// What a worker hands back. Every field is hostile until checked.
 struct WorkerReply {
@@ -67,7 +75,7 @@ struct WorkerReply {
   std::uint32_t to_generation;
   std::uint32_t deadline_us;       // of a send: as asked, at most what is left of the message in hand; 0: the right's
   std::uint8_t id[8];              // of a send
-  std::uint32_t rights[kCarriedRightsMax];
+  std::uint32_t rights[kCarriedRightsMax];      // of a send or an answer: the sender's handles
   std::uint8_t rights_mode[kCarriedRightsMax];  // 0 none, 1 copy, 2 move
   std::uint32_t instance;          // of a send: which incarnation asks; comes back with the answer
   std::uint32_t process_generation;  // of a send: LoadProcess::generation
@@ -78,19 +86,28 @@ static_assert(sizeof(WorkerReply) == kRecordHeader && std::is_trivially_copyable
 
 enum class ControlRequestType : std::uint8_t {
   message = 1,  // a message for `slot`, as if it had come from the wire; its answer returns as a ControlEvent
+  answer = 2,   // to a guest_request: `slot` and `generation` are its send-once right; kind is answer or non_commitment
+  notice = 3,   // for the process with index `slot` and generation `generation`; by way of its worker's home poll core.
+                // Lost when its mailbox is full (counted), and when its instance is not `instance` any more
 };
 
+/// The rights that a record carries stand before its body: `nb_rights` times RightRef. Nothing is checked of them but that
+/// they are there: who says them is trusted to know (control), or was checked before (poll core).
 struct ControlRequest {
-  std::uint32_t length;            // 64 + body
+  std::uint32_t length;            // 64 + 8 * nb_rights + body
   std::uint8_t type;               // ControlRequestType
   std::uint8_t kind;               // Kind
-  std::uint16_t reserved0;
+  std::uint8_t nb_rights;          // at most kCarriedRightsMax
+  std::uint8_t reserved0;
   std::uint32_t slot;
   std::uint32_t generation;
   std::uint8_t key[16];
   std::uint8_t id[8];              // control's own; echoed
   std::uint32_t deadline_us;       // 0: the right's maximum
-  std::uint8_t reserved[20];
+  std::uint16_t reason;            // Reason, of a non_commitment
+  std::uint16_t worker;            // of a notice: where the process lives
+  std::uint32_t instance;          // of a notice: for which incarnation; 0: any
+  std::uint8_t reserved[12];
 };
 static_assert(sizeof(ControlRequest) == kRecordHeader && std::is_trivially_copyable_v<ControlRequest>);
 
@@ -98,25 +115,42 @@ enum class ControlEventType : std::uint8_t {
   answer = 1,          // to a ControlRequest: id, kind, reason, body
   log = 2,             // a guest's line: process, body
   instance_event = 3,  // an instance was rebuilt: process, reason, body says why
-  punt = 4,            // a promise-protocol datagram: body is its UDP payload, `source` its address
+  punt = 4,            // a promise-protocol datagram: body is a PuntSource, then the UDP payload
+  guest_request = 5,   // a function asks control (handle 2): who, a send-once right to answer with, rights, body
+  undelivered = 6,     // an answer of control's did not reach its asker (gone, past its deadline, or no handle free): the
+                       // rights that it carried; `id` as in the request
 };
 
 struct ControlEvent {
-  std::uint32_t length;            // 64 + body
+  std::uint32_t length;            // 64 + 8 * nb_rights + body
   std::uint8_t type;               // ControlEventType
   std::uint8_t kind;
   std::uint16_t reason;
   std::uint32_t process;
   std::uint32_t worker;
-  std::uint8_t id[8];              // of an answer
+  std::uint8_t id[8];              // of an answer and of a guest_request
   std::uint64_t elapsed_ns;        // of an answer: from dispatch to collect
-  std::uint8_t source[16];         // of a punt: IPv6 address, or IPv4 mapped (::ffff:0:0/96)
-  std::uint16_t source_port;       // host order
-  std::uint16_t port_id;           // where it came in
   std::uint32_t restarts;          // of an instance_event: since the process was loaded
   std::uint32_t backoff_ms;        // of an instance_event: for so long it is not served; 0: it is
-  std::uint8_t reserved[4];
+  std::uint32_t instance;          // of an instance_event: the new one; of a guest_request: which asks. From 1
+  std::uint32_t process_generation;  // of a guest_request
+  std::uint32_t reply_slot;        // of a guest_request: send-once right to answer with
+  std::uint32_t reply_generation;
+  std::uint8_t nb_rights;          // of an answer, a guest_request and undelivered; at most kCarriedRightsMax
+  std::uint8_t reserved[7];
 };
 static_assert(sizeof(ControlEvent) == kRecordHeader && std::is_trivially_copyable_v<ControlEvent>);
+
+/// Where a punted datagram came from, and where its answer goes.
+struct PuntSource {
+  std::uint8_t source[16];         // IPv6 address, or IPv4 mapped (::ffff:0:0/96)
+  std::uint16_t source_port;       // host order
+  std::uint16_t port_id;           // where it came in
+  std::uint32_t reserved;
+};
+static_assert(sizeof(PuntSource) == 24);
+
+/// Bytes that control's records may have: the longest body and the rights before it.
+inline constexpr std::uint32_t kControlRecordMax = kRecordMax + kCarriedRightsMax * sizeof(RightRef);
 
 }  // namespace pgrid::abi

@@ -23,7 +23,11 @@ enum class Target : std::uint8_t {
   revoked = 255,  // told apart from `free` by a counter only
 };
 
-inline constexpr std::uint8_t kMaySend = 1;  // RightFields::permissions
+// RightFields::permissions: what the holder may do.
+inline constexpr std::uint8_t kMaySend = 1;    // send requests through it
+inline constexpr std::uint8_t kMayDerive = 2;  // have narrower ones made from it, tokens included
+inline constexpr std::uint8_t kMayCarry = 4;   // pass it on in a message
+inline constexpr std::uint8_t kPermissionsAll = kMaySend | kMayDerive | kMayCarry;
 
 /// The content of a slot. Field order is by size; nothing is padded.
 struct RightFields {
@@ -35,7 +39,7 @@ struct RightFields {
   std::uint32_t target;            // process index
   std::uint16_t worker;            // where that process lives
   Target target_kind;
-  std::uint8_t permissions;        // kMaySend
+  std::uint8_t permissions;        // kMaySend, kMayDerive, kMayCarry
   std::uint32_t deadline_max_us;   // upper bound and default of a request's deadline
   std::uint16_t in_flight_max;     // requests through this right that may wait for an answer, per poll core
   std::uint16_t body_max;          // bytes, at most kBodyMax

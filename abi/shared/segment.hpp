@@ -20,7 +20,7 @@
 namespace pgrid::abi {
 
 inline constexpr std::uint64_t kSegmentMagic = 0x6469'7247'6d6f'7250;  // "PromGrid"
-inline constexpr std::uint32_t kSharedVersion = 2;  // of all layouts in abi/shared; raised with any change to one
+inline constexpr std::uint32_t kSharedVersion = 3;  // of all layouts in abi/shared; raised with any change to one
 
 enum class SegmentKind : std::uint32_t { rights = 1, stats = 2, worker_rings = 3, control_rings = 4 };
 

@@ -155,7 +155,7 @@ abi::RightFields Rights::fields_of(std::uint32_t slot) const {
   fields.target = right->process;
   fields.worker = static_cast<std::uint16_t>(process->worker);
   fields.target_kind = abi::Target::process;
-  fields.permissions = abi::kMaySend;
+  fields.permissions = right->permissions;
   fields.deadline_max_us = right->deadline_max_us;
   fields.in_flight_max = right->in_flight_max;
   fields.body_max = right->body_max;

@@ -101,7 +101,11 @@ void Processes::send_load(const ProcessRecord& process, std::span<const std::uin
                     .time_limit_us = process.time_limit_us,
                     .mailbox = kMailbox,
                     .restarts_max = process.restarts_max,
-                    .restart_period_ms = process.restart_period_ms};
+                    .restart_period_ms = process.restart_period_ms,
+                    .strategy = process.strategy,
+                    .backoff_min_ms = process.backoff_min_ms,
+                    .backoff_max_ms = process.backoff_max_ms,
+                    .give_up_after = process.give_up_after};
   message.code_size = image.size();
   const Digest digest = digest_of(process.cid);
   std::memcpy(message.code_hash, digest.data(), sizeof message.code_hash);
@@ -137,6 +141,8 @@ void Processes::on_process_state(const abi::ProcessState& state, const std::stri
       return settle(state.process, fail(Errc::unsupported, "load " + process->name, text));
     case abi::ProcessStatus::unloaded:
       if (runtime.removing) settle(state.process, {});
+      return;
+    case abi::ProcessStatus::gave_up:
       return;
   }
 }

@@ -23,7 +23,15 @@ Json to_json(const ProcessRecord& p) {
           {"worker", p.worker},
           {"deployed_unix", p.deployed_unix},
           {"restarts_max", p.restarts_max},
-          {"restart_period_ms", p.restart_period_ms}};
+          {"restart_period_ms", p.restart_period_ms},
+          {"strategy", static_cast<std::uint32_t>(p.strategy)},
+          {"backoff_min_ms", p.backoff_min_ms},
+          {"backoff_max_ms", p.backoff_max_ms},
+          {"give_up_after", p.give_up_after},
+          {"group", p.group},
+          {"rest_for_one", p.rest_for_one},
+          {"gave_up", p.gave_up},
+          {"verdict", p.verdict}};
 }
 
 Json to_json(const RightRecord& r) {
@@ -40,7 +48,18 @@ Json to_json(const RightRecord& r) {
            {"rate", r.rate},
            {"burst", r.burst},
            {"created_unix", r.created_unix},
-           {"internal", r.internal}};
+           {"internal", r.internal},
+           {"permissions", r.permissions}};
+  if (r.parent) {
+    map["parent"] = r.parent->slot;
+    map["parent_generation"] = r.parent->generation;
+  }
+  if (r.maker) {
+    map["maker"] = r.maker->process;
+    map["maker_generation"] = r.maker->generation;
+    map["instance"] = r.maker->instance;
+  }
+  if (!r.token.empty()) map["token"] = r.token;
   if (r.holding) {
     map["holder"] = r.holding->process;
     map["holder_generation"] = r.holding->generation;
@@ -60,6 +79,10 @@ Json to_json(const FreeSlot& f) {
 }
 Json to_json(const FreeIndex& f) {
   return {{"type", "free_index"}, {"index", f.index}, {"next_generation", f.next_generation}};
+}
+
+Json to_json(const Happened& h) {
+  return {{"type", "happened"}, {"what", h.what}, {"process", h.process}, {"generation", h.generation}, {"text", h.text}};
 }
 
 /// Takes fields out of one map; remembers whether any was missing or did not fit.
@@ -128,6 +151,17 @@ Result<Change> change_from(const Json& map) {
     in.take("deployed_unix", p.deployed_unix);
     in.take_if_there("restarts_max", p.restarts_max);
     in.take_if_there("restart_period_ms", p.restart_period_ms);
+    std::uint32_t strategy = 0;
+    in.take_if_there("strategy", strategy);
+    if (strategy > static_cast<std::uint32_t>(abi::RestartStrategy::never)) return corrupt("a strategy that is none");
+    p.strategy = static_cast<abi::RestartStrategy>(strategy);
+    in.take_if_there("backoff_min_ms", p.backoff_min_ms);
+    in.take_if_there("backoff_max_ms", p.backoff_max_ms);
+    in.take_if_there("give_up_after", p.give_up_after);
+    in.take_if_there("group", p.group);
+    in.take_if_there("rest_for_one", p.rest_for_one);
+    in.take_if_there("gave_up", p.gave_up);
+    in.take_if_there("verdict", p.verdict);
     change = std::move(p);
   } else if (type == "right") {
     RightRecord r;
@@ -144,6 +178,19 @@ Result<Change> change_from(const Json& map) {
     in.take("burst", r.burst);
     in.take("created_unix", r.created_unix);
     in.take("internal", r.internal);
+    in.take_if_there("permissions", r.permissions);
+    if (in.has("parent")) {
+      abi::RightRef& parent = r.parent.emplace();
+      in.take("parent", parent.slot);
+      in.take("parent_generation", parent.generation);
+    }
+    if (in.has("maker")) {
+      Maker& maker = r.maker.emplace();
+      in.take("maker", maker.process);
+      in.take("maker_generation", maker.generation);
+      in.take("instance", maker.instance);
+    }
+    in.take_if_there("token", r.token);
     if (in.has("handle")) {
       Holding& holding = r.holding.emplace();
       in.take("holder", holding.process);
@@ -171,6 +218,13 @@ Result<Change> change_from(const Json& map) {
     in.take("index", f.index);
     in.take("next_generation", f.next_generation);
     change = f;
+  } else if (type == "happened") {
+    Happened h;
+    in.take("what", h.what);
+    in.take("process", h.process);
+    in.take("generation", h.generation);
+    in.take("text", h.text);
+    change = std::move(h);
   } else {
     return corrupt("unknown type \"" + type + "\", which a newer version may have written");
   }

@@ -47,6 +47,8 @@ void State::apply(const Change& change) {
                    free_slots_.erase(right.slot);
                    rights_[right.slot] = right;
                    if (right.holding) held_[right.holding->process][right.holding->handle] = right.slot;
+                   if (right.parent) children_[right.parent->slot].insert(right.slot);
+                   if (right.maker) made_[right.maker->process].insert(right.slot);
                  },
                  [&](const DropProcess& drop) {
                    const auto found = processes_.find(drop.index);
@@ -62,6 +64,7 @@ void State::apply(const Change& change) {
                  },
                  [&](const FreeSlot& free) { free_slots_[free.slot] = free; },
                  [&](const FreeIndex& free) { free_indices_[free.index] = free.next_generation; },
+                 [&](const Happened&) {},
              },
              change);
 }
@@ -78,6 +81,14 @@ void State::drop_right(std::uint32_t slot) {
       if (holder->second.empty()) held_.erase(holder);
     }
   }
+  const auto leave = [slot](auto& sets, std::uint32_t key) {
+    const auto set = sets.find(key);
+    if (set == sets.end()) return;
+    set->second.erase(slot);
+    if (set->second.empty()) sets.erase(set);
+  };
+  if (found->second.parent) leave(children_, found->second.parent->slot);
+  if (found->second.maker) leave(made_, found->second.maker->process);
   rights_.erase(found);
 }
 
@@ -115,6 +126,32 @@ std::vector<RightRecord> State::held_by(std::uint32_t process) const {
   const auto holder = held_.find(process);
   if (holder == held_.end()) return found;
   for (const auto& [handle, slot] : holder->second) found.push_back(rights_.at(slot));
+  return found;
+}
+
+std::vector<RightRecord> State::tree_of(std::uint32_t slot) const {
+  std::vector<RightRecord> tree;
+  const auto take = [&](std::uint32_t one, const std::optional<abi::RightRef>& parent) {
+    const auto found = rights_.find(one);
+    if (found == rights_.end() || found->second.parent != parent) return;  // the slot has another use by now
+    tree.push_back(found->second);
+  };
+  if (const auto root = rights_.find(slot); root != rights_.end()) tree.push_back(root->second);
+  // Nothing is its own ancestor, for a parent is older; only a log that is not ours could say so: hence the bound.
+  for (std::size_t at = 0; at < tree.size() && tree.size() <= rights_.size(); ++at) {
+    const auto children = children_.find(tree[at].slot);
+    if (children == children_.end()) continue;
+    const abi::RightRef parent{tree[at].slot, tree[at].generation};
+    for (const std::uint32_t child : children->second) take(child, parent);
+  }
+  return tree;
+}
+
+std::vector<RightRecord> State::made_by(std::uint32_t process) const {
+  std::vector<RightRecord> found;
+  const auto made = made_.find(process);
+  if (made == made_.end()) return found;
+  for (const std::uint32_t slot : made->second) found.push_back(rights_.at(slot));
   return found;
 }
 

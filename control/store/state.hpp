@@ -6,10 +6,15 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <variant>
 #include <vector>
+
+#include "abi/shared/geometry.hpp"
+#include "abi/shared/handover.hpp"
+#include "abi/shared/right_table.hpp"
 
 namespace pgrid::control {
 
@@ -18,6 +23,9 @@ using Key = std::array<std::uint8_t, 16>;
 inline constexpr std::uint32_t kRestartsDefault =
     100;  // a guest that traps at every message still serves others
 inline constexpr std::uint32_t kRestartPeriodDefaultMs = 1'000;
+inline constexpr std::uint32_t kBackOffMinDefaultMs = 10;    // a thousand times what a rebuild takes
+inline constexpr std::uint32_t kBackOffMaxDefaultMs = 1'000;  // one that mends itself (its peer came back) is soon seen again
+inline constexpr std::uint32_t kGiveUpAfterDefault = 8;      // pauses: with those two, after about 3.5 s
 
 /// A process: one function, deployed under a name.
 struct ProcessRecord {
@@ -33,6 +41,14 @@ struct ProcessRecord {
   std::int64_t deployed_unix = 0;
   std::uint32_t restarts_max = kRestartsDefault;  // instances rebuilt within a period; 0: no bound
   std::uint32_t restart_period_ms = kRestartPeriodDefaultMs;
+  abi::RestartStrategy strategy = abi::RestartStrategy::always;
+  std::uint32_t backoff_min_ms = kBackOffMinDefaultMs;
+  std::uint32_t backoff_max_ms = kBackOffMaxDefaultMs;
+  std::uint32_t give_up_after = kGiveUpAfterDefault;
+  std::string group;            // of supervision: empty, or processes that are restarted together
+  bool rest_for_one = false;    // a restart takes those of the group with it that were deployed later
+  std::string gave_up;          // why it is not served any more, a sentence; empty: it is
+  std::string verdict;          // what was found out about its code before it ran: JSON (control/code); empty: nothing
   bool operator==(const ProcessRecord&) const = default;
 };
 
@@ -43,6 +59,15 @@ struct Holding {
   std::uint32_t handle = 0;      // abi::kFirstGrant and up
   std::string name;              // what people call it; unique within the holder
   bool operator==(const Holding&) const = default;
+};
+
+/// The function that had a right made at run time, through handle 2. Such a right lasts as long as that instance, whose
+/// memory alone knows what its label means.
+struct Maker {
+  std::uint32_t process = 0;
+  std::uint32_t generation = 0;
+  std::uint32_t instance = 0;
+  bool operator==(const Maker&) const = default;
 };
 
 /// A send right: one slot of the right table.
@@ -60,7 +85,11 @@ struct RightRecord {
   std::uint32_t burst = 0;
   std::int64_t created_unix = 0;
   bool internal = false;           // the one that `pgrid invoke NAME` uses; lives as long as its process
-  std::optional<Holding> holding;  // else people hold it, by its key
+  std::uint8_t permissions = abi::kPermissionsAll;
+  std::optional<abi::RightRef> parent;  // derived from that one, and revoked with it
+  std::optional<Maker> maker;           // a function; its handles are the data plane's affair
+  std::string token;                    // CID of the token it was redeemed from; empty: none
+  std::optional<Holding> holding;       // else people hold it, by its key, or functions under handles of the moment
   bool operator==(const RightRecord&) const = default;
 };
 
@@ -82,8 +111,16 @@ struct FreeIndex {
   std::uint32_t index = 0;
   std::uint32_t next_generation = 0;
 };
+/// Something that happened and changes nothing here: a violation, a restart, a notice. For the log and who asks it.
+struct Happened {
+  std::string what;              // one word: violation, restart, gave_up, ...
+  std::uint32_t process = 0;
+  std::uint32_t generation = 0;  // of the process; 0: no process
+  std::string text;              // evidence, in words
+  bool operator==(const Happened&) const = default;
+};
 /// ProcessRecord and RightRecord put: they replace what stood under the same index or slot.
-using Change = std::variant<ProcessRecord, RightRecord, DropProcess, DropRight, FreeSlot, FreeIndex>;
+using Change = std::variant<ProcessRecord, RightRecord, DropProcess, DropRight, FreeSlot, FreeIndex, Happened>;
 
 /// Where something new goes.
 struct Place {
@@ -106,6 +143,11 @@ class State {
   /// The rights that a process holds, by handle.
   [[nodiscard]] std::vector<RightRecord> held_by(std::uint32_t process) const;
 
+  /// The right and everything derived from it, whoever derived it; parents come before children. Empty: no such right.
+  [[nodiscard]] std::vector<RightRecord> tree_of(std::uint32_t slot) const;
+  /// What a function had made for it, by any of its instances.
+  [[nodiscard]] std::vector<RightRecord> made_by(std::uint32_t process) const;
+
   /// Null: the slot is in use, or was never used.
   [[nodiscard]] const FreeSlot* freed(std::uint32_t slot) const;
 
@@ -125,6 +167,8 @@ class State {
   std::map<std::uint32_t, RightRecord> rights_;
   std::map<std::uint32_t, std::map<std::uint32_t, std::uint32_t>>
       held_;  // holder -> handle -> slot, of rights_
+  std::map<std::uint32_t, std::set<std::uint32_t>> children_;  // slot -> slots derived from it
+  std::map<std::uint32_t, std::set<std::uint32_t>> made_;      // process -> slots that its function had made
   std::map<std::uint32_t, FreeSlot> free_slots_;
   std::map<std::uint32_t, std::uint32_t> free_indices_;  // index -> next generation
 };
