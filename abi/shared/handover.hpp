@@ -10,7 +10,8 @@
 //   control -> LoadProcess + [sealed compiled code] -> data plane -> the worker
 //   worker  -> ProcessState               -> data plane -> control
 //   control -> UnloadProcess              -> data plane -> the worker -> ProcessState unloaded
-//   control -> RestartProcess             -> data plane -> the worker, which builds a new instance
+//   control -> RestartProcess             -> data plane -> the worker -> ProcessState loaded: a new instance serves
+//   worker  -> ProcessState gave_up       -> data plane -> control, whenever it happens
 //   control -> SetHandle                  -> data plane -> the worker (which learns that the handle is there, no more)
 //   control <- WorkerChange               <- data plane, at every change and once for each worker after Welcome
 //
@@ -107,8 +108,10 @@ struct LoadProcess {
   std::uint64_t code_size;       // bytes of the attached memfd
   std::uint8_t code_hash[32];    // SHA-256 of the WebAssembly module (its CID's digest): names, authenticates nothing
   char name[64];                 // ends with NUL
+  std::uint32_t gave_up;         // 1: it gave up before; it gets no instance until RestartProcess. The data plane knows better
+  std::uint32_t reserved;
 };
-static_assert(sizeof(LoadProcess) == 176);
+static_assert(sizeof(LoadProcess) == 184);
 
 struct UnloadProcess {
   HandoverHeader header;
@@ -120,7 +123,8 @@ struct UnloadProcess {
 static_assert(sizeof(UnloadProcess) == 32);
 
 /// The instance ends and a new one is built, as after a trap; the messages that wait go to the new one. A process that gave
-/// up serves again.
+/// up serves again, and its restarts count from zero. Answered with ProcessState: loaded, or failed when it is not there; if the
+/// new instance stops at once and the process gives up again, that is told after it.
 struct RestartProcess {
   HandoverHeader header;
   std::uint32_t process;

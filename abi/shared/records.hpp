@@ -11,6 +11,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string_view>
 #include <type_traits>
 
 #include "abi/shared/geometry.hpp"
@@ -57,11 +58,33 @@ enum class ReplyType : std::uint8_t {
   send = 2,     // a guest's own request through handle `to_slot`, abi::kHandleControl included; by way of the worker's home
                 // poll core only
   log = 3,      // the body is one line of text for `pgrid logs`
-  event = 4,    // the instance was rebuilt: `reason` broken, body says why in words; `to_slot` restarts since it was
-                // loaded, `to_generation` milliseconds for which it is not served (back-off), `instance` the new one
+  event = 4,    // what became of an instance, or what one did: body says it in words, `violation` in one; `to_slot` restarts
+                // since it was loaded, `to_generation` milliseconds for which it is not served (back-off), `instance` the one
+                // that serves now (0: none at the moment). `reason` none: it was asked to restart
   drop = 5,     // `process` of `process_generation` gives handles back: the body is a u64, bit n for handle n, from
                 // kFirstCarried on; by way of the worker's home poll core only
 };
+
+/// What a function did that its limits forbid.
+enum class Violation : std::uint8_t {
+  none = 0,
+  trap = 1,    // it stopped: unreachable code, a division by zero, ...
+  time = 2,    // more CPU time for a message than it may use
+  memory = 3,  // an address outside its memory
+  stack = 4,   // calls deeper than its stack
+  init = 5,    // the next instance could not be made, or its pg_init stopped
+  unread = 6,  // messages that it was offered twice and did not read
+  handle = 7,  // it sent through handles that it does not hold
+};
+inline constexpr std::uint8_t kViolationCount = 8;
+/// Whether the instance ended by it.
+constexpr bool ends_instance(Violation v) { return v >= Violation::trap && v <= Violation::init; }
+constexpr std::string_view name_of(Violation v) {
+  constexpr std::string_view names[] = {"none", "trap", "time", "memory", "stack", "init", "unread", "handle"};
+  const auto i = static_cast<std::uint8_t>(v);
+  return i < kViolationCount ? names[i] : "unknown";
+}
+
 inline constexpr std::uint32_t kHandleControl = 2;  // abi/guest: PG_HANDLE_CONTROL
 
 /// What a worker hands back. Every field is hostile until checked.
@@ -78,9 +101,10 @@ struct WorkerReply {
   std::uint32_t rights[kCarriedRightsMax];      // of a send or an answer: the sender's handles
   std::uint8_t rights_mode[kCarriedRightsMax];  // 0 none, 1 copy, 2 move
   std::uint32_t instance;          // of a send: which incarnation asks; comes back with the answer
-  std::uint32_t process_generation;  // of a send: LoadProcess::generation
+  std::uint32_t process_generation;  // of a send, an event and a drop: LoadProcess::generation
   std::uint8_t hops;               // of a send: functions passed, this one included; one more than kHopsMax is refused
-  std::uint8_t reserved[3];
+  std::uint8_t violation;          // Violation, of an event
+  std::uint8_t reserved[2];
 };
 static_assert(sizeof(WorkerReply) == kRecordHeader && std::is_trivially_copyable_v<WorkerReply>);
 
@@ -114,7 +138,7 @@ static_assert(sizeof(ControlRequest) == kRecordHeader && std::is_trivially_copya
 enum class ControlEventType : std::uint8_t {
   answer = 1,          // to a ControlRequest: id, kind, reason, body
   log = 2,             // a guest's line: process, body
-  instance_event = 3,  // an instance was rebuilt: process, reason, body says why
+  instance_event = 3,  // ReplyType::event: process, reason, violation, body says it in words
   punt = 4,            // a promise-protocol datagram: body is a PuntSource, then the UDP payload
   guest_request = 5,   // a function asks control (handle 2): who, a send-once right to answer with, rights, body
   undelivered = 6,     // an answer of control's did not reach its asker (gone, past its deadline, or no handle free): the
@@ -132,12 +156,13 @@ struct ControlEvent {
   std::uint64_t elapsed_ns;        // of an answer: from dispatch to collect
   std::uint32_t restarts;          // of an instance_event: since the process was loaded
   std::uint32_t backoff_ms;        // of an instance_event: for so long it is not served; 0: it is
-  std::uint32_t instance;          // of an instance_event: the new one; of a guest_request: which asks. From 1
-  std::uint32_t process_generation;  // of a guest_request
+  std::uint32_t instance;          // of an instance_event: which serves now, 0: none; of a guest_request: which asks. From 1
+  std::uint32_t process_generation;  // of a guest_request and an instance_event
   std::uint32_t reply_slot;        // of a guest_request: send-once right to answer with
   std::uint32_t reply_generation;
   std::uint8_t nb_rights;          // of an answer, a guest_request and undelivered; at most kCarriedRightsMax
-  std::uint8_t reserved[7];
+  std::uint8_t violation;          // Violation, of an instance_event
+  std::uint8_t reserved[6];
 };
 static_assert(sizeof(ControlEvent) == kRecordHeader && std::is_trivially_copyable_v<ControlEvent>);
 
