@@ -1,0 +1,69 @@
+#include "tools/pgrid/command_line.hpp"
+
+namespace pgrid::tools {
+namespace {
+
+constexpr char kAbout[] =
+    "pgrid runs a PromiseGrid node and everything you do with it: deploy WebAssembly functions, call them, give and take\n"
+    "back rights to call them, see what happens.\n";
+
+constexpr char kFooter[] = R"(
+Start here:
+  pgrid doctor                               what this machine still needs
+  pgrid up --config node.toml                run a node; Ctrl-C stops it
+  pgrid new --lang c hello && make -C hello  a function of your own
+  pgrid deploy hello/hello.wasm              run it on the node
+  pgrid invoke hello 'some text'             call it
+`pgrid COMMAND --help` tells more, with an example.
+
+A node is named by its directory: --node DIR, else $PGRID_NODE, else /run/pgrid.
+With --json every command writes JSON to stdout, and errors to stderr as {"error": {"code": ..., "message": ...}}.
+
+Exit status:
+  0  done
+  1  the node refused, or the answer was a non-commitment
+  2  wrong arguments or configuration; nothing was done
+  3  no node is running there
+  4  timed out: asked, and heard nothing)";
+
+}  // namespace
+
+CommandLine::CommandLine() : app_(kAbout, "pgrid") {
+  app_.footer(kFooter);
+  app_.require_subcommand(1);
+  app_.fallthrough();
+  app_.add_option("--node", node_, "directory of the node")->envname("PGRID_NODE")->type_name("DIR");
+  app_.add_flag("--json", json_, "write JSON for programs");
+  app_.set_version_flag("--version", std::string("pgrid ") + PGRID_VERSION, "print the version and exit");
+
+  add(app_, make_up());
+  add(app_, make_doctor());
+  add(app_, make_new());
+  add(app_, make_deploy());
+  add(app_, make_ls());
+  add(app_, make_inspect());
+  add(app_, make_rm());
+  add(app_, make_logs());
+  add(app_, make_invoke());
+  CLI::App* cap = app_.add_subcommand("cap", "Create, revoke and list send rights (capabilities).");
+  cap->require_subcommand(1);
+  cap->fallthrough();
+  add(*cap, make_cap_create());
+  add(*cap, make_cap_revoke());
+  add(*cap, make_cap_ls());
+  add(app_, make_stat());
+}
+
+void CommandLine::add(CLI::App& parent, std::unique_ptr<Command> command) {
+  CLI::App* own = command->declare(parent);
+  own->fallthrough();
+  lines_.push_back({std::move(command), own});
+}
+
+Command* CommandLine::chosen() const {
+  for (const Line& line : lines_)
+    if (line.app->parsed()) return line.command.get();
+  return nullptr;
+}
+
+}  // namespace pgrid::tools
