@@ -7,7 +7,7 @@ namespace pgrid::control {
 
 Result<std::unique_ptr<Node>> Node::open(EventLoop& loop, config::NodeConfig config, Compiler& compiler,
                                          std::string engine_fingerprint) {
-  Result<std::unique_ptr<Store>> store = Store::open(config.state_dir);
+  Result<std::unique_ptr<Store>> store = Store::open(loop, config.state_dir);
   if (!store) return std::unexpected(store.error());
   Result<CodeStore> code = CodeStore::open(config.state_dir);
   if (!code) return std::unexpected(code.error());
@@ -52,8 +52,6 @@ void Node::stop() {
 
 void Node::on_attached() {
   const Segments& segments = *link_.segments();
-  const bool same_boot = segments.boot_id() == boot_id_;
-  boot_id_ = segments.boot_id();
   for (const auto& [slot, right] : state().rights())
     if (slot >= segments.geometry().rights) {
       log_error("rights beyond slot " + std::to_string(segments.geometry().rights - 1) +
@@ -62,7 +60,15 @@ void Node::on_attached() {
     }
   // Rights name workers: place first, publish then, load last. A message that comes before its process is
   // `busy`.
-  processes_.place_all();
+  processes_.place_all([this, attachment = link_.attachment()] {
+    if (link_.segments() != nullptr && link_.attachment() == attachment) publish_all();
+  });
+}
+
+void Node::publish_all() {
+  const Segments& segments = *link_.segments();
+  const bool same_boot = segments.boot_id() == boot_id_;
+  boot_id_ = segments.boot_id();
   const std::uint32_t repaired = rights_.reconcile();
   rings_.attach(segments);
   log_info("attached to the data plane" + std::string(same_boot ? " again" : "") + "; " +

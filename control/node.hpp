@@ -46,6 +46,7 @@ class Node : private LinkListener {
   Node(EventLoop& loop, config::NodeConfig config, Compiler& compiler, std::unique_ptr<Store> store,
        CodeStore code);
   void on_attached() override;
+  void publish_all();
   void on_lost() override;
   void on_process_state(const abi::ProcessState& state, const std::string& text) override;
   void on_worker_change(const abi::WorkerChange& change) override;

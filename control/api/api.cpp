@@ -255,9 +255,11 @@ void Api::create_right(const Request& request, bool secrets, Respond respond) {
   if (secrets && holding)
     return respond(error_response({Errc::invalid_argument, "create a right for a process to hold",
                                    "its secret is nobody's to see", "leave secrets out"}));
-  const Result<RightRecord> right = node_.rights().create(spec, *process, std::move(holding));
-  if (!right) return respond(error_response(right.error()));
-  respond(ok(right_view(node_, *right, secrets), 201));
+  node_.rights().create(spec, *process, std::move(holding),
+                        [this, secrets, respond = std::move(respond)](const Result<RightRecord>& right) {
+                          if (!right) return respond(error_response(right.error()));
+                          respond(ok(right_view(node_, *right, secrets), 201));
+                        });
 }
 
 void Api::one_right(const Request& request, const Target& target, Respond respond) {

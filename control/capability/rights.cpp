@@ -65,29 +65,34 @@ Result<RightRecord> Rights::make(const RightSpec& spec, const ProcessRecord& pro
   return right;
 }
 
-Result<RightRecord> Rights::create(const RightSpec& spec, const ProcessRecord& process,
-                                   std::optional<Holding> holding) {
+void Rights::create(const RightSpec& spec, const ProcessRecord& process, std::optional<Holding> holding,
+                    OnCreated done) {
   Result<RightRecord> right = make(spec, process);
-  if (!right) return right;
+  if (!right) return done(std::move(right));
   right->holding = std::move(holding);
-  const Change change = *right;
-  if (Result<void> committed = store_.commit({&change, 1}); !committed)
-    return std::unexpected(committed.error());
-  publish(right->slot);
-  if (right->holding) say_handle(*right, true);
-  return right;
+  store_.commit(*right, [this, right = *right, done = std::move(done)](const Result<void>& committed) {
+    // Also when it was taken back: the data plane may have attached meanwhile and been told of it.
+    publish(right.slot);
+    if (!committed) return done(std::unexpected(committed.error()));
+    // It may be revoked by now.
+    const RightRecord* now = store_.state().right(right.slot);
+    if (right.holding && now != nullptr && now->generation == right.generation) say_handle(right, true);
+    done(right);
+  });
 }
 
 void Rights::revoke(std::vector<RightRecord> rights, OnRevoked done) {
   std::vector<Change> changes;
   for (const RightRecord& right : rights) changes.emplace_back(DropRight{right.slot});
-  if (Result<void> committed = store_.commit(changes); !committed)
-    return done(std::unexpected(committed.error()));
-  for (const RightRecord& right : rights) {
-    publish(right.slot);
-    if (right.holding) say_handle(right, false);
-  }
-  barrier_.wait([done = std::move(done)](Passed passed) { done(passed); });
+  store_.commit(std::move(changes), [this, rights = std::move(rights),
+                                     done = std::move(done)](const Result<void>& committed) {
+    // Also when it was taken back: the data plane may have attached meanwhile and been told of it.
+    for (const RightRecord& right : rights) publish(right.slot);
+    if (!committed) return done(std::unexpected(committed.error()));
+    for (const RightRecord& right : rights)
+      if (right.holding) say_handle(right, false);
+    barrier_.wait([done](Passed passed) { done(passed); });
+  });
 }
 
 void Rights::hand_over(std::uint32_t holder) {

@@ -38,6 +38,7 @@ struct RightSpec {
 /// Owned by control's one thread.
 class Rights {
  public:
+  using OnCreated = std::function<void(Result<RightRecord>)>;
   using OnRevoked = std::function<void(Result<Passed>)>;
 
   /// `slots` is the size of the right table as configured.
@@ -48,9 +49,10 @@ class Rights {
   /// not committed either.
   [[nodiscard]] Result<RightRecord> make(const RightSpec& spec, const ProcessRecord& process,
                                          std::uint32_t skip = 0) const;
-  /// Makes, commits, publishes, and hands it to its holder, if a process is to hold it.
-  [[nodiscard]] Result<RightRecord> create(const RightSpec& spec, const ProcessRecord& process,
-                                           std::optional<Holding> holding = std::nullopt);
+  /// Makes, commits, publishes, hands it to its holder, if a process is to hold it, and calls `done`: at once when
+  /// the right cannot be made, else from the loop.
+  void create(const RightSpec& spec, const ProcessRecord& process, std::optional<Holding> holding,
+              OnCreated done);
 
   /// Commits, publishes, takes handles away, and calls `done` when every poll core has passed the change. All
   /// of them or none.

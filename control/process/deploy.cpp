@@ -221,20 +221,37 @@ void Processes::install(const DeployRequest& request, const std::string& cid, On
   if (!grants) return done(std::unexpected(grants.error()));
   std::vector<Change> changes{process, *right};
   changes.insert(changes.end(), grants->begin(), grants->end());
-  if (Result<void> committed = store_.commit(changes); !committed)
-    return done(std::unexpected(committed.error()));
-  rights_.publish(right->slot);
-  for (const RightRecord& grant : *grants) rights_.publish(grant.slot);
-  load(process.index);
-  wait_settled(process.index, kLoadWithin, [this, process, done = std::move(done)](Result<void> loaded) {
+  std::vector<std::uint32_t> slots{right->slot};
+  for (const RightRecord& grant : *grants) slots.push_back(grant.slot);
+  store_.commit(std::move(changes), [this, process, slots = std::move(slots),
+                                     done = std::move(done)](const Result<void>& committed) {
+    // Also when it was taken back: the data plane may have attached meanwhile and been told of it.
+    for (const std::uint32_t slot : slots) rights_.publish(slot);
+    if (committed) return start(process, done);
+    if (link_.segments() != nullptr && runtime_.contains(process.index)) send_unload(process);
+    runtime_.erase(process.index);
+    done(std::unexpected(committed.error()));
+  });
+}
+
+void Processes::start(const ProcessRecord& process, OnDeployed done) {
+  const std::string operation = "deploy " + process.name;
+  const ProcessRecord* now = store_.state().process(process.index);
+  if (now == nullptr || now->generation != process.generation || runtime_[process.index].removing)
+    return done(fail(Errc::not_found, operation, "it was removed meanwhile"));
+  // Nothing stays behind. The name is free again when that is through.
+  const auto take_back = [this, name = process.name, done](const Error& error) {
+    remove(name, [done, error](const Result<void>&) { done(std::unexpected(error)); });
+  };
+  if (link_.segments() == nullptr) return take_back(away("deploy").error());
+  if (runtime_[process.index].asked_at != link_.attachment()) load(process.index);
+  wait_settled(process.index, kLoadWithin, [process, done, take_back](Result<void> loaded) {
     if (loaded) {
       log_info("deployed " + process.name + " (" + process.cid + ") on worker " +
                std::to_string(process.worker));
       return done(process.index);
     }
-    // Nothing stays behind. The name is free again when that is through.
-    remove(process.name,
-           [done, error = loaded.error()](const Result<void>&) { done(std::unexpected(error)); });
+    take_back(loaded.error());
   });
 }
 

@@ -21,9 +21,9 @@ LoadView Processes::load_view(std::uint32_t index) const {
   return found == runtime_.end() ? LoadView{} : found->second.view;
 }
 
-void Processes::place_all() {
+void Processes::place_all(std::function<void()> done) {
   const Segments* segments = link_.segments();
-  if (segments == nullptr) return;
+  if (segments == nullptr) return done();
   const std::uint32_t workers = segments->geometry().workers;
   std::vector<Change> moves;
   for (const auto& [index, process] : store_.state().processes()) {
@@ -32,10 +32,15 @@ void Processes::place_all() {
     moved.worker = index % workers;  // the worker is gone from node.toml: spread what it had
     moves.emplace_back(moved);
   }
-  if (moves.empty()) return;
-  if (Result<void> committed = store_.commit(moves); !committed)
-    return log_error("processes of workers that are gone stay unplaced: " + committed.error().sentence());
-  log_warning(std::to_string(moves.size()) + " processes moved: node.toml has fewer workers than before");
+  if (moves.empty()) return done();
+  const std::size_t nb_moves = moves.size();
+  store_.commit(std::move(moves), [nb_moves, done = std::move(done)](const Result<void>& committed) {
+    if (!committed)
+      log_error("processes of workers that are gone stay unplaced: " + committed.error().sentence());
+    else
+      log_warning(std::to_string(nb_moves) + " processes moved: node.toml has fewer workers than before");
+    done();
+  });
 }
 
 void Processes::on_attached() {
@@ -73,6 +78,7 @@ void Processes::load(std::uint32_t index) {
   const ProcessRecord* process = store_.state().process(index);
   if (process == nullptr) return;
   const std::uint64_t attachment = link_.attachment();
+  runtime_[index].asked_at = attachment;
   with_image(process->cid, nullptr, process->memory_bytes,
              [this, index, generation = process->generation, attachment](Result<Bytes> image) {
                const ProcessRecord* now = store_.state().process(index);
@@ -179,16 +185,17 @@ void Processes::remove(const std::string& name, OnRemoved done) {
 
 void Processes::finish_removal(ProcessRecord process, OnRemoved done) {
   const auto forget = [this, process, done = std::move(done)](const Result<void>&) {
-    const Change change = DropProcess{process.index};
-    if (Result<void> committed = store_.commit({&change, 1}); !committed) {
-      runtime_[process.index].removing = false;  // its rights are gone; another remove goes on from here
-      return done(std::unexpected(committed.error()));
-    }
-    runtime_.erase(process.index);
-    logs_.forget(process.index);
-    remove_unused_code(process.cid);
-    log_info("removed " + process.name);
-    done({});
+    store_.commit(DropProcess{process.index}, [this, process, done](const Result<void>& committed) {
+      if (!committed) {
+        runtime_[process.index].removing = false;  // its rights are gone; another remove goes on from here
+        return done(std::unexpected(committed.error()));
+      }
+      runtime_.erase(process.index);
+      logs_.forget(process.index);
+      remove_unused_code(process.cid);
+      log_info("removed " + process.name);
+      done({});
+    });
   };
   if (link_.segments() == nullptr) {
     forgotten_.push_back(process);
@@ -203,6 +210,7 @@ void Processes::wait_settled(std::uint32_t index, std::chrono::milliseconds limi
   // Failed before anybody could wait: loading is asynchronous, but its first steps may fail at once.
   if (!runtime.removing && runtime.view.state == LoadState::failed)
     return done(fail(Errc::unsupported, "load the process", runtime.view.text));
+  if (!runtime.removing && runtime.view.state == LoadState::loaded) return done({});
   runtime.on_settled = std::move(done);
   runtime.limit = loop_.after(limit, [this, index] {
     settle(index,

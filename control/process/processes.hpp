@@ -77,8 +77,9 @@ class Processes {
   void on_process_state(const abi::ProcessState& state, const std::string& text);
   void on_worker_change(const abi::WorkerChange& change);
 
-  /// Before publishing rights: gives processes of workers that exist no more to others.
-  void place_all();
+  /// Before publishing rights: gives processes of workers that exist no more to others, then calls `done`. At once
+  /// when there is nothing to do.
+  void place_all(std::function<void()> done);
 
  private:
   using OnSettled = std::function<void(Result<void>)>;
@@ -87,6 +88,7 @@ class Processes {
     OnSettled on_settled;  // somebody waits for loaded, failed or unloaded
     Pending limit;
     bool removing = false;
+    std::uint64_t asked_at = 0;  // DataplaneLink::attachment at which it was last asked to be loaded
   };
 
   [[nodiscard]] Result<void> check(const DeployRequest& request) const;
@@ -98,6 +100,8 @@ class Processes {
   void with_image(const std::string& cid, std::shared_ptr<const Bytes> module, std::uint64_t memory_bytes,
                   Compiler::OnImage done);
   void install(const DeployRequest& request, const std::string& cid, OnDeployed done);
+  /// Loads a process that is on disk by now, and waits for its worker's word.
+  void start(const ProcessRecord& process, OnDeployed done);
   void load(std::uint32_t index);
   void send_load(const ProcessRecord& process, std::span<const std::uint8_t> image);
   void send_unload(const ProcessRecord& process);

@@ -45,10 +45,7 @@ void State::apply(const Change& change) {
                  [&](const RightRecord& right) {
                    drop_right(right.slot);
                    free_slots_.erase(right.slot);
-                   rights_[right.slot] = right;
-                   if (right.holding) held_[right.holding->process][right.holding->handle] = right.slot;
-                   if (right.parent) children_[right.parent->slot].insert(right.slot);
-                   if (right.maker) made_[right.maker->process].insert(right.slot);
+                   put_right(right);
                  },
                  [&](const DropProcess& drop) {
                    const auto found = processes_.find(drop.index);
@@ -69,6 +66,55 @@ void State::apply(const Change& change) {
              change);
 }
 
+Before State::before(const Change& change) const {
+  const auto of_slot = [this](std::uint32_t slot) -> Before {
+    SlotBefore before{.slot = slot, .right = {}, .free = {}};
+    if (const auto right = rights_.find(slot); right != rights_.end()) before.right = right->second;
+    if (const auto free = free_slots_.find(slot); free != free_slots_.end()) before.free = free->second;
+    return before;
+  };
+  const auto of_index = [this](std::uint32_t index) -> Before {
+    IndexBefore before{.index = index, .process = {}, .next_generation = {}};
+    if (const auto one = processes_.find(index); one != processes_.end()) before.process = one->second;
+    if (const auto free = free_indices_.find(index); free != free_indices_.end())
+      before.next_generation = free->second;
+    return before;
+  };
+  return std::visit(Overloaded{
+                        [&](const ProcessRecord& process) { return of_index(process.index); },
+                        [&](const DropProcess& drop) { return of_index(drop.index); },
+                        [&](const FreeIndex& free) { return of_index(free.index); },
+                        [&](const RightRecord& right) { return of_slot(right.slot); },
+                        [&](const DropRight& drop) { return of_slot(drop.slot); },
+                        [&](const FreeSlot& free) { return of_slot(free.slot); },
+                        [&](const Happened&) -> Before { return std::monostate{}; },
+                    },
+                    change);
+}
+
+void State::take_back(const Before& before) {
+  if (const auto* slot = std::get_if<SlotBefore>(&before)) {
+    drop_right(slot->slot);
+    free_slots_.erase(slot->slot);
+    if (slot->right) put_right(*slot->right);
+    if (slot->free) free_slots_[slot->slot] = *slot->free;
+  } else if (const auto* index = std::get_if<IndexBefore>(&before)) {
+    processes_.erase(index->index);
+    free_indices_.erase(index->index);
+    if (index->process) processes_[index->index] = *index->process;
+    if (index->next_generation) free_indices_[index->index] = *index->next_generation;
+  }
+}
+
+void State::put_right(const RightRecord& right) {
+  rights_[right.slot] = right;
+  leading_to_[right.process].insert(right.slot);
+  if (right.internal) internal_[right.process] = right.slot;
+  if (right.holding) held_[right.holding->process][right.holding->handle] = right.slot;
+  if (right.parent) children_[right.parent->slot].insert(right.slot);
+  if (right.maker) made_[right.maker->process].insert(right.slot);
+}
+
 void State::drop_right(std::uint32_t slot) {
   const auto found = rights_.find(slot);
   if (found == rights_.end()) return;
@@ -87,6 +133,9 @@ void State::drop_right(std::uint32_t slot) {
     set->second.erase(slot);
     if (set->second.empty()) sets.erase(set);
   };
+  leave(leading_to_, found->second.process);
+  if (const auto own = internal_.find(found->second.process); own != internal_.end() && own->second == slot)
+    internal_.erase(own);
   if (found->second.parent) leave(children_, found->second.parent->slot);
   if (found->second.maker) leave(made_, found->second.maker->process);
   rights_.erase(found);
@@ -110,15 +159,15 @@ const RightRecord* State::right(std::uint32_t slot) const {
 
 std::vector<RightRecord> State::rights_of(std::uint32_t process) const {
   std::vector<RightRecord> found;
-  for (const auto& [slot, right] : rights_)
-    if (right.process == process) found.push_back(right);
+  const auto slots = leading_to_.find(process);
+  if (slots == leading_to_.end()) return found;
+  for (const std::uint32_t slot : slots->second) found.push_back(rights_.at(slot));
   return found;
 }
 
 const RightRecord* State::internal_right_of(std::uint32_t process) const {
-  for (const auto& [slot, right] : rights_)
-    if (right.internal && right.process == process) return &right;
-  return nullptr;
+  const auto own = internal_.find(process);
+  return own == internal_.end() ? nullptr : &rights_.at(own->second);
 }
 
 std::vector<RightRecord> State::held_by(std::uint32_t process) const {

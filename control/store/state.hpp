@@ -122,6 +122,19 @@ struct Happened {
 /// ProcessRecord and RightRecord put: they replace what stood under the same index or slot.
 using Change = std::variant<ProcessRecord, RightRecord, DropProcess, DropRight, FreeSlot, FreeIndex, Happened>;
 
+/// What stood under a slot or an index, or nothing: what puts it there again takes a change back.
+struct SlotBefore {
+  std::uint32_t slot = 0;
+  std::optional<RightRecord> right;
+  std::optional<FreeSlot> free;
+};
+struct IndexBefore {
+  std::uint32_t index = 0;
+  std::optional<ProcessRecord> process;
+  std::optional<std::uint32_t> next_generation;
+};
+using Before = std::variant<std::monostate, SlotBefore, IndexBefore>;
+
 /// Where something new goes.
 struct Place {
   std::uint32_t number = 0;  // slot or index
@@ -132,6 +145,10 @@ struct Place {
 class State {
  public:
   void apply(const Change& change);
+
+  /// What is there before `change` is applied. `take_back`, the last one first, makes the state what it was.
+  [[nodiscard]] Before before(const Change& change) const;
+  void take_back(const Before& before);
 
   [[nodiscard]] const std::map<std::uint32_t, ProcessRecord>& processes() const { return processes_; }
   [[nodiscard]] const std::map<std::uint32_t, RightRecord>& rights() const { return rights_; }
@@ -161,12 +178,15 @@ class State {
   bool operator==(const State&) const = default;
 
  private:
+  void put_right(const RightRecord& right);
   void drop_right(std::uint32_t slot);
 
   std::map<std::uint32_t, ProcessRecord> processes_;
   std::map<std::uint32_t, RightRecord> rights_;
   std::map<std::uint32_t, std::map<std::uint32_t, std::uint32_t>>
       held_;  // holder -> handle -> slot, of rights_
+  std::map<std::uint32_t, std::set<std::uint32_t>> leading_to_;  // process -> slots of its rights
+  std::map<std::uint32_t, std::uint32_t> internal_;              // process -> slot of its own right
   std::map<std::uint32_t, std::set<std::uint32_t>> children_;  // slot -> slots derived from it
   std::map<std::uint32_t, std::set<std::uint32_t>> made_;      // process -> slots that its function had made
   std::map<std::uint32_t, FreeSlot> free_slots_;

@@ -13,7 +13,7 @@ constexpr std::uint64_t kCompactGrowth = 4;          // times the size after the
 
 }  // namespace
 
-Result<std::unique_ptr<Store>> Store::open(const std::filesystem::path& directory) {
+Result<std::unique_ptr<Store>> Store::open(EventLoop& loop, const std::filesystem::path& directory) {
   if (Result<void> made = make_private_directory(directory); !made) return std::unexpected(made.error());
   Result<UniqueFd> lock = lock_file(directory / "lock");
   if (!lock) return std::unexpected(lock.error());
@@ -26,18 +26,50 @@ Result<std::unique_ptr<Store>> Store::open(const std::filesystem::path& director
   };
   Result<Journal> journal = Journal::open(directory / "journal", replay);
   if (!journal) return std::unexpected(journal.error());
-  return std::unique_ptr<Store>(new Store(std::move(*lock), std::move(*journal), std::move(state)));
+  return std::unique_ptr<Store>(new Store(loop, std::move(*lock), std::move(*journal), std::move(state)));
 }
 
-Result<void> Store::commit(std::span<const Change> changes) {
-  if (journal_.must_rewrite())
-    if (Result<void> mended = compact(); !mended) return mended;
-  if (changes.empty()) return {};
-  if (Result<void> written = journal_.append(encode(changes)); !written) return written;
-  for (const Change& change : changes) state_.apply(change);
-  // A compaction that fails changes nothing that was acknowledged: the next commit tries again or refuses.
-  if (is_worth_compacting()) (void)compact();
-  return {};
+void Store::commit(Change change, Done done) {
+  std::vector<Change> changes;
+  changes.push_back(std::move(change));
+  commit(std::move(changes), std::move(done));
+}
+
+void Store::commit(std::vector<Change> changes, Done done) {
+  for (Change& change : changes) {
+    befores_.push_back(state_.before(change));
+    state_.apply(change);
+    changes_.push_back(std::move(change));
+  }
+  waiting_.push_back(std::move(done));
+  if (!flush_) flush_ = loop_.after(std::chrono::microseconds(0), [this] { flush(); });
+}
+
+void Store::flush() {
+  const Result<void> written = write();
+  if (!written)
+    for (auto before = befores_.rbegin(); before != befores_.rend(); ++before) state_.take_back(*before);
+  changes_.clear();
+  befores_.clear();
+  // A compaction that fails changes nothing that was acknowledged: the next flush tries again or refuses.
+  if (written && is_worth_compacting()) (void)compact();
+  flush_.reset();
+  // Those who are told commit again.
+  for (const Done& done : std::exchange(waiting_, {})) done(written);
+}
+
+Result<void> Store::write() {
+  if (journal_.must_rewrite()) {
+    // The journal is written from what it is to say without these changes.
+    State state = state_;
+    for (auto before = befores_.rbegin(); before != befores_.rend(); ++before) state.take_back(*before);
+    std::swap(state, state_);
+    const Result<void> mended = compact();
+    std::swap(state, state_);
+    if (!mended) return mended;
+  }
+  if (changes_.empty()) return {};
+  return journal_.append(encode(changes_));
 }
 
 Result<void> Store::compact() {

@@ -136,10 +136,11 @@ TEST_F(LinkTest, an_interrupted_removal_is_finished) {
   // As a control leaves it that dies between revoking the rights and forgetting the process.
   stop_control();
   {
-    auto store = Store::open(config_.state_dir);
+    auto store = Store::open(loop_, config_.state_dir);
     ASSERT_TRUE(store);
-    const Change change = DropRight{1};
-    ASSERT_TRUE((*store)->commit({&change, 1}));
+    bool done = false;
+    (*store)->commit(DropRight{1}, [&](const Result<void>& committed) { done = committed.has_value(); });
+    ASSERT_TRUE(loop_.run_until([&] { return done; }, 5s));
   }
   start_control();
   ASSERT_TRUE(attached());

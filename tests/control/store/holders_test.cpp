@@ -12,7 +12,7 @@ namespace {
 class HoldersTest : public ::testing::Test {
  protected:
   std::unique_ptr<Store> open() {
-    auto store = Store::open(directory_.path());
+    auto store = Store::open(loop_, directory_.path());
     EXPECT_TRUE(store) << store.error().sentence();
     return store ? std::move(*store) : nullptr;
   }
@@ -21,10 +21,21 @@ class HoldersTest : public ::testing::Test {
     r.key.fill(static_cast<std::uint8_t>(slot));
     return r;
   }
-  static bool commit(Store& store, const Change& change) { return store.commit({&change, 1}).has_value(); }
+  static Result<void> commit(EventLoop& loop, Store& store, std::vector<Change> changes) {
+    std::optional<Result<void>> result;
+    store.commit(std::move(changes), [&](Result<void> done) { result = std::move(done); });
+    EXPECT_FALSE(result) << "from the loop only";
+    EXPECT_TRUE(loop.run_until([&] { return result.has_value(); }, std::chrono::seconds(10)));
+    return result.value_or(fail(Errc::timed_out, "commit", "never done"));
+  }
+  bool commit(Store& store, std::vector<Change> changes) {
+    return commit(loop_, store, std::move(changes)).has_value();
+  }
+  bool commit(Store& store, const Change& change) { return commit(store, std::vector{change}); }
   std::filesystem::path journal() const { return directory_.path() / "journal"; }
 
   fake::TemporaryDirectory directory_;
+  EventLoop loop_;
 };
 
 // What the store of the version before rights had holders wrote: process 0 "echo" with its own right in slot
@@ -93,8 +104,8 @@ TEST_F(HoldersTest, who_holds_what_follows_every_change) {
     r.holding = Holding{holder, 1, handle, "n" + std::to_string(handle)};
     return r;
   };
-  const Change changes[] = {held(1, 9, 5), held(2, 9, 4), held(3, 8, 4)};
-  ASSERT_TRUE(store->commit(changes));
+  const std::vector<Change> changes{held(1, 9, 5), held(2, 9, 4), held(3, 8, 4)};
+  ASSERT_TRUE(commit(*store, changes));
   ASSERT_EQ(store->state().held_by(9).size(), 2u);
   EXPECT_EQ(store->state().held_by(9)[0].slot, 2u) << "by handle";
   ASSERT_TRUE(commit(*store, DropRight{2}));

@@ -32,12 +32,12 @@ class StoreTest : public ::testing::Test {
   }
 
   std::unique_ptr<Store> open() {
-    auto store = Store::open(directory_);
+    auto store = Store::open(loop_, directory_);
     EXPECT_TRUE(store) << store.error().sentence();
     return store ? std::move(*store) : nullptr;
   }
   Error open_error() {
-    auto store = Store::open(directory_);
+    auto store = Store::open(loop_, directory_);
     EXPECT_FALSE(store);
     return store ? Error{} : store.error();
   }
@@ -60,18 +60,29 @@ class StoreTest : public ::testing::Test {
     r.body_max = 1024;
     return r;
   }
-  static bool commit(Store& store, const Change& change) { return store.commit({&change, 1}).has_value(); }
+  static Result<void> commit(EventLoop& loop, Store& store, std::vector<Change> changes) {
+    std::optional<Result<void>> result;
+    store.commit(std::move(changes), [&](Result<void> done) { result = std::move(done); });
+    EXPECT_FALSE(result) << "from the loop only";
+    EXPECT_TRUE(loop.run_until([&] { return result.has_value(); }, std::chrono::seconds(10)));
+    return result.value_or(fail(Errc::timed_out, "commit", "never done"));
+  }
+  bool commit(Store& store, std::vector<Change> changes) {
+    return commit(loop_, store, std::move(changes)).has_value();
+  }
+  bool commit(Store& store, const Change& change) { return commit(store, std::vector{change}); }
   fs::path journal() const { return directory_ / "journal"; }
 
   fs::path directory_;
+  EventLoop loop_;
 };
 
 TEST_F(StoreTest, everything_comes_back) {
   State before;
   {
     auto store = open();
-    const Change both[] = {process(0, "echo"), right(1)};
-    ASSERT_TRUE(store->commit(both));
+    const std::vector<Change> both{process(0, "echo"), right(1)};
+    ASSERT_TRUE(commit(*store, both));
     ASSERT_TRUE(commit(*store, right(2)));
     ASSERT_TRUE(commit(*store, DropRight{2}));
     ASSERT_TRUE(commit(*store, process(7, "gone")));
@@ -109,7 +120,7 @@ TEST_F(StoreTest, a_journal_that_only_grows_is_compacted_by_itself) {
   std::uint64_t largest = 0;
   for (std::uint32_t i = 1; i <= 120; ++i) {  // about 3 MB
     const std::vector<Change> hundred(100, right(1, i));
-    ASSERT_TRUE(store->commit(hundred));
+    ASSERT_TRUE(commit(*store, hundred));
     largest = std::max(largest, store->journal_bytes());
   }
   EXPECT_LT(largest, 2u << 20);
@@ -229,14 +240,14 @@ TEST_F(StoreTest, a_full_disk_refuses_and_changes_nothing) {
   if (child == 0) {
     // In a process of its own, because the limit on file size is the process's. EFBIG stands for ENOSPC.
     ::signal(SIGXFSZ, SIG_IGN);
-    auto store = Store::open(directory_);
-    if (!store || !commit(**store, right(1))) ::_exit(10);
+    EventLoop loop;
+    auto store = Store::open(loop, directory_);
+    if (!store || !commit(loop, **store, {right(1)})) ::_exit(10);
     const State before = (*store)->state();
     const std::uint64_t size = (*store)->journal_bytes();
     const rlimit limit{size + 30, size + 30};  // within the next record
     if (::setrlimit(RLIMIT_FSIZE, &limit) != 0) ::_exit(11);
-    const Change change = right(2);
-    const Result<void> refused = (*store)->commit({&change, 1});
+    const Result<void> refused = commit(loop, **store, {right(2)});
     if (refused) ::_exit(12);
     if (refused.error().sentence().find("journal") == std::string::npos) ::_exit(13);
     if ((*store)->state() != before) ::_exit(14);
@@ -266,10 +277,11 @@ TEST_F(StoreTest, killed_at_any_moment_nothing_acknowledged_is_lost) {
     ASSERT_GE(child, 0);
     if (child == 0) {
       ::close(ends[0]);
-      auto store = Store::open(directory_);
+      EventLoop loop;
+      auto store = Store::open(loop, directory_);
       if (!store) ::_exit(1);
       for (std::uint32_t n = last + 1;; ++n) {
-        if (!commit(**store, right(1 + n % 50, n))) ::_exit(2);
+        if (!commit(loop, **store, {right(1 + n % 50, n)})) ::_exit(2);
         if (::write(ends[1], &n, sizeof n) != sizeof n) ::_exit(3);
         if (n % 37 == 0 && !(*store)->compact()) ::_exit(4);
       }
