@@ -101,6 +101,7 @@ void Handover::report(const abi::ProcessState& state) {
 }
 
 void Handover::start_loading(KeptProcess& kept) {
+  wiring_.handles.forget_carried(kept.load.process);  // they were an earlier instance's; no poll core has its rings any more
   kept.status = LoadStatus::loading;
   kept.text.clear();
   const int fds[] = {kept.code.get()};
