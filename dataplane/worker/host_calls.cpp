@@ -217,10 +217,12 @@ inline std::int32_t WorkerCore::send(std::uint32_t pointer, std::uint32_t length
                                                           abi::Reason reason, std::span<const std::byte> body) noexcept {
   if (to == PG_HANDLE_LOG) {
     if (kind != abi::Kind::notice) return PG_ERROR_MESSAGE;
-    const bool told = replies_.tell(home_core_, abi::ReplyType::log, current_->process, abi::Reason::none, body);
-    return told ? 0 : PG_ERROR_BUSY;
+    return replies_.log(home_core_, current_->process, body) ? 0 : PG_ERROR_BUSY;
   }
-  if (to >= 32 || (current_->handles >> to & 1) == 0) return PG_ERROR_HANDLE;  // bits of granted handles only
+  if (to >= 32 || (current_->handles >> to & 1) == 0) {  // bits of granted handles only
+    note_misused_handle(*current_, to);
+    return PG_ERROR_HANDLE;
+  }
   if (kind != abi::Kind::request || reason != abi::Reason::none || PG_LOAD(message, reply) > PG_HANDLE_SELF)
     return PG_ERROR_MESSAGE;
   return request(message, to, body);

@@ -8,6 +8,7 @@
 #include "abi/shared/handover.hpp"
 #include "dataplane/worker/mailbox.hpp"
 #include "dataplane/worker/restarts.hpp"
+#include "dataplane/worker/untold.hpp"
 #include "drivers/wasm/instance.hpp"
 #include "drivers/wasm/module.hpp"
 
@@ -17,7 +18,7 @@ namespace pgrid::worker {
 /// first line, what every activation needs in the second.
 struct alignas(64) InstanceSlot {
   std::uint32_t process = 0;
-  std::uint32_t room = 0;        // messages that its mailbox takes; 0 while it is left alone
+  std::uint32_t room = 0;        // messages that its mailbox takes; 0 while it is left alone or given up
   Mailbox mailbox;
   InstanceSlot* next = nullptr;  // in the list of those to be served, or of those left alone
 
@@ -31,8 +32,9 @@ struct alignas(64) InstanceSlot {
   std::uint32_t hops = 0;        // functions passed by the message that this instance read last
   bool ready = false;            // in the list of those to be served
   bool left_alone = false;       // in the other
+  bool handled = false;          // it handled a message since it was restarted last
 
-  std::optional<wasm::Instance> instance;  // nothing: it is left alone, or was and nobody has sent since
+  std::optional<wasm::Instance> instance;  // nothing: it is left alone or given up, or was alone and nobody has sent since
   std::uint64_t limit_ns = 0;    // CPU time per message
   std::uint64_t debt_ns = 0;     // CPU time that it used beyond its quantum, and has not sat out yet
   std::byte* buffer = nullptr;    // where the guest received last: only to be fetched ahead
@@ -53,11 +55,11 @@ struct alignas(64) InstanceSlot {
   Restarts restarts;
   std::uint64_t serve_again = 0;  // tick of the clock, while it is left alone
 
-  // What control was not told yet.
-  std::string event_text;
-  std::uint32_t event_back_off_ms = 0;
-  bool event_waits = false;       // in the list of such slots
-  std::uint64_t event_told = 0;   // tick of the clock at which control was told last; 0: never
+  bool gave_up = false;           // no instance and no service until somebody restarts it
+  abi::Reason turned_away = abi::Reason::busy;  // what a message for which there is no room is told
+
+  Untold untold;
+  bool event_waits = false;       // in the list of those with something untold
   InstanceSlot* next_event = nullptr;
 };
 

@@ -62,13 +62,18 @@ std::unexpected<Error> worker_is_gone() { return fail(Errc::unavailable, "load a
 
 }  // namespace
 
-Result<std::optional<abi::ProcessState>> Loader::carry_out(dataplane::Datagram& datagram) {
+Result<Loader::States> Loader::carry_out(dataplane::Datagram& datagram) {
+  const auto one = [](const Result<abi::ProcessState>& state) -> Result<States> {
+    if (!state) return std::unexpected(state.error());
+    return States{*state};
+  };
   if (const auto message = datagram.as<abi::LoadProcess>(abi::HandoverType::load_process))
-    return load(*message, datagram.nb_fds == 1 ? std::move(datagram.fds[0]) : UniqueFd());
-  if (const auto message = datagram.as<abi::UnloadProcess>(abi::HandoverType::unload_process)) return unload(*message);
+    return one(load(*message, datagram.nb_fds == 1 ? std::move(datagram.fds[0]) : UniqueFd()));
+  if (const auto message = datagram.as<abi::UnloadProcess>(abi::HandoverType::unload_process)) return one(unload(*message));
+  if (const auto message = datagram.as<abi::RestartProcess>(abi::HandoverType::restart_process)) return restart(*message);
   if (const auto message = datagram.as<abi::SetHandle>(abi::HandoverType::set_handle)) {
     if (auto set = set_handle(*message); !set) return std::unexpected(set.error());
-    return std::nullopt;
+    return States{};
   }
   return fail(Errc::protocol, "read from the data plane", "a message that workers do not take",
               "data plane and worker must be of one build: install both");
@@ -116,6 +121,32 @@ Result<void> Loader::set_handle(const abi::SetHandle& message) {
   return {};
 }
 
+Result<Loader::States> Loader::restart(const abi::RestartProcess& message) {
+  Order order;
+  order.what = Order::What::restart;
+  order.process = message.process;
+  order.generation = message.generation;
+  orders_.put(order);
+  if (!wait_(order)) return worker_is_gone();
+  // What gave up before is told before, lest it look as if it had given up again.
+  States states = gave_up_until(order.gave_up_before);
+  states.push_back(order.ok ? state_of(message, abi::ProcessStatus::loaded)
+                            : state_of(message, abi::ProcessStatus::failed, "it is not loaded on this worker"));
+  return states;
+}
+
+Loader::States Loader::gave_up_until(std::uint64_t count) {
+  States states;
+  GaveUp one;
+  while (gave_up_box_.take(one, count)) {
+    abi::UnloadProcess about{};
+    about.process = one.process;
+    about.generation = one.generation;
+    states.push_back(state_of(about, abi::ProcessStatus::gave_up, one.why));
+  }
+  return states;
+}
+
 Result<void> Loader::check(const abi::LoadProcess& message) const {
   const auto refuse = [](std::string cause, std::string remedy) {
     return fail(Errc::invalid_argument, "load the process", std::move(cause), std::move(remedy));
@@ -126,6 +157,8 @@ Result<void> Loader::check(const abi::LoadProcess& message) const {
                   "a multiple of 64 KiB, at most limits.memory_max of node.toml");
   if (limits.time_limit_us == 0 || limits.mailbox == 0 || limits.mailbox > kMailboxMax)
     return refuse("its time limit or mailbox is out of bounds", "");
+  if (limits.strategy > abi::RestartStrategy::never || limits.backoff_min_ms > limits.backoff_max_ms)
+    return refuse("its restart strategy or back-off makes no sense", "");
   std::uint64_t total = limits.memory_bytes;
   std::uint32_t others = 0;
   for (const auto& [process, bytes] : memory_of_) {
@@ -155,6 +188,7 @@ Result<std::unique_ptr<InstanceSlot>> Loader::make_slot(const abi::LoadProcess& 
   slot->generation = message.generation;
   slot->limits = message.limits;
   slot->handles = message.handles & kGrantsMask;
+  slot->gave_up = message.gave_up != 0;
   slot->code = std::move(*bound);
   return slot;
 }

@@ -135,6 +135,8 @@ Result<void> serve(HandoverSocket& socket, int signals, Loader& loader, const Wo
     if (waiting[1].revents != 0) return {};
     if (loop.state() == WorkerLoop::State::corrupt)
       return fail(Errc::corrupt, "read the rings", "they hold what no data plane writes", "the node restarts this worker");
+    for (const abi::ProcessState& state : loader.gave_up())
+      if (!socket.send(state)) return {};
     if ((waiting[0].revents & POLLOUT) != 0 && !socket.flush()) return {};
     if (waiting[0].revents == 0) continue;
     Datagram datagram;
@@ -143,9 +145,10 @@ Result<void> serve(HandoverSocket& socket, int signals, Loader& loader, const Wo
       case HandoverSocket::Received::closed: return {};
       case HandoverSocket::Received::datagram: break;
     }
-    const auto state = loader.carry_out(datagram);
-    if (!state) return std::unexpected(state.error());
-    if (*state && !socket.send(**state)) return {};
+    const auto states = loader.carry_out(datagram);
+    if (!states) return std::unexpected(states.error());
+    for (const abi::ProcessState& state : *states)
+      if (!socket.send(state)) return {};
   }
 }
 
@@ -198,7 +201,7 @@ Error run(const Arguments& arguments, const config::NodeConfig& config) {
   const LoaderLimits limits{geometry.processes, config.limits.memory_max, config.limits.memory_total};
   while (!loop.started() || !ticker.started()) sleep_ns(kLookNs);
   if (const auto inside = enter_sandbox(socket->fd()); !inside) die(inside.error());
-  Loader loader(*engine, *linker, orders, limits, wait);
+  Loader loader(*engine, *linker, orders, core.gave_up_box(), limits, wait);
   std::fprintf(stderr, "pgrid-worker: ready, worker %u on CPU %u\n", arguments.index, cpu);
   if (loop.pin_error() != 0)
     std::fprintf(stderr, "pgrid-worker: not pinned to CPU %u: %s\n", cpu, std::strerror(loop.pin_error()));

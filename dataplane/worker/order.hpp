@@ -11,7 +11,7 @@
 namespace pgrid::worker {
 
 struct Order {
-  enum class What : std::uint8_t { load, unload, set_handle };
+  enum class What : std::uint8_t { load, unload, set_handle, restart };
   What what = What::load;
   std::uint32_t process = 0;
   std::uint32_t generation = 0;
@@ -21,6 +21,7 @@ struct Order {
 
   // Valid when done.
   bool ok = false;
+  std::uint64_t gave_up_before = 0;  // restart: how often processes had given up until then; that much is of the past
   std::string text;  // of a load that failed
   std::atomic<bool> done = false;
 };

@@ -28,6 +28,16 @@ struct GuestRequest {
   std::uint64_t id;
 };
 
+/// What control is told about a process (abi::WorkerReply of type event).
+struct InstanceEvent {
+  std::uint32_t process;
+  std::uint32_t process_generation;
+  std::uint32_t incarnation;  // that serves now; 0: none
+  std::uint32_t restarts;
+  std::uint32_t back_off_ms;
+  abi::Violation violation;
+};
+
 /// The reply rings of one worker. Owned by the worker thread. Nothing is seen before `publish`.
 class ReplyWriter {
  public:
@@ -52,18 +62,30 @@ class ReplyWriter {
     return true;
   }
 
-  /// A log line or an event (with its two numbers), by way of `core`. False: no room beside the answers' part; nothing is
-  /// written.
-  [[nodiscard]] bool tell(std::uint32_t core, abi::ReplyType type, std::uint32_t process, abi::Reason reason,
-                          std::span<const std::byte> text, std::uint32_t first = 0, std::uint32_t second = 0) noexcept {
+  /// A log line, by way of `core`. False: no room beside the answers' part; nothing is written.
+  [[nodiscard]] bool log(std::uint32_t core, std::uint32_t process, std::span<const std::byte> text) noexcept {
     std::byte* record = reserve_beside_answers(core, text.size());
     if (record == nullptr) return false;
-    write(record, type, abi::Kind::notice, reason, process, first, second, text);
+    write(record, abi::ReplyType::log, abi::Kind::notice, abi::Reason::none, process, 0, 0, text);
     commit(core);
     return true;
   }
 
-  /// False: as `tell`.
+  /// False: as `log`.
+  [[nodiscard]] bool event(std::uint32_t core, const InstanceEvent& event, std::span<const std::byte> text) noexcept {
+    std::byte* record = reserve_beside_answers(core, text.size());
+    if (record == nullptr) return false;
+    const abi::Reason reason = event.violation == abi::Violation::none ? abi::Reason::none : abi::Reason::broken;
+    write(record, abi::ReplyType::event, abi::Kind::notice, reason, event.process, event.restarts, event.back_off_ms, text);
+    auto& header = *reinterpret_cast<abi::WorkerReply*>(record);
+    header.instance = event.incarnation;
+    header.process_generation = event.process_generation;
+    header.violation = static_cast<std::uint8_t>(event.violation);
+    commit(core);
+    return true;
+  }
+
+  /// False: as `log`.
   [[nodiscard]] bool request(std::uint32_t core, const GuestRequest& request, std::span<const std::byte> body) noexcept {
     std::byte* record = reserve_beside_answers(core, body.size());
     if (record == nullptr) return false;

@@ -1,6 +1,6 @@
-// Processes come, are restarted, left alone for a while, and go.
+// Processes come, are restarted, left alone for a while, given up, and go.
 #include <algorithm>
-#include <span>
+#include <cstdio>
 #include <utility>
 
 #include "abi/shared/stats.hpp"
@@ -9,7 +9,35 @@
 namespace pgrid::worker {
 namespace {
 
-constexpr std::uint64_t kEventPeriodUs = 10'000;  // of one process: control hears of 100 restarts a second, and of the last
+std::string text_of(const char* format, auto... values) {
+  char text[96];
+  const int length = std::snprintf(text, sizeof text, format, values...);
+  return {text, static_cast<std::size_t>(std::clamp(length, 0, static_cast<int>(sizeof text) - 1))};
+}
+
+/// Which limit a guest passed, and what was measured.
+struct Evidence {
+  abi::Violation violation = abi::Violation::trap;
+  std::string text;  // goes behind what the engine says
+};
+
+Evidence evidence_of(const wasm::Stop& stop, InstanceSlot& slot, std::uint64_t used_ns) {
+  switch (stop.why) {
+    case wasm::Stop::Why::trap:
+      break;
+    case wasm::Stop::Why::time_limit:
+      return {abi::Violation::time, text_of("; %.1f ms of CPU time for one message, it may use %.1f ms",
+                                            static_cast<double>(used_ns) / 1e6, static_cast<double>(slot.limit_ns) / 1e6)};
+    case wasm::Stop::Why::memory:
+      return {abi::Violation::memory,
+              text_of("; it has %llu KiB of memory, it may have %llu KiB",
+                      static_cast<unsigned long long>(slot.instance->memory().size >> 10),
+                      static_cast<unsigned long long>(slot.limits.memory_bytes >> 10))};
+    case wasm::Stop::Why::stack:
+      return {abi::Violation::stack, {}};
+  }
+  return {};
+}
 
 }  // namespace
 
@@ -21,7 +49,13 @@ WorkerCore::Attached WorkerCore::attach(std::unique_ptr<InstanceSlot> slot) {
   if (InstanceSlot* present = slots_[slot->process].get()) old = detach(present->process, present->generation);
   slot->room = slot->limits.mailbox;
   slot->limit_ns = std::uint64_t{slot->limits.time_limit_us} * 1000;
-  if (!rebuild(*slot, text)) return {false, std::move(text), std::move(slot)};
+  if (slot->gave_up) {
+    slot->room = 0;
+    slot->turned_away = abi::Reason::process_failed;
+  } else if (!rebuild(*slot, text)) {
+    if (slot->event_waits) waiting_events_.remove(*slot);
+    return {false, std::move(text), std::move(slot)};
+  }
   slots_[slot->process] = std::move(slot);
   return {true, {}, std::move(old)};
 }
@@ -35,7 +69,7 @@ std::unique_ptr<InstanceSlot> WorkerCore::detach(std::uint32_t process, std::uin
   });
   if (slot->event_waits) {
     waiting_events_.remove(*slot);
-    (void)tell_event(*slot);
+    (void)tell_what_is_due(*slot, clock_.now(), /*at_once=*/true);
   }
   replies_.publish();
   if (slot->ready) ready_.remove(*slot);
@@ -74,8 +108,7 @@ bool WorkerCore::rebuild(InstanceSlot& slot, std::string& text) noexcept {
   InstanceSlot* const running = std::exchange(current_, &slot);
   slot.offered = 0;  // pg_init and the start function may send, and find nothing to receive
   slot.handling = 0;
-  if (++incarnations_ == 0) ++incarnations_;
-  slot.incarnation = incarnations_;
+  slot.incarnation = next_incarnation();
   beat();
   ticker_.begin(slot.limit_ns);
   auto made = wasm::Instance::create(engine_, slot.code, {slot.limits.memory_bytes, kGuestTicks});
@@ -102,6 +135,10 @@ bool WorkerCore::rebuild(InstanceSlot& slot, std::string& text) noexcept {
 /// The guest stopped: what it had in hand is settled, and a fresh instance goes on, unless that happened too often.
 void WorkerCore::after_stop(InstanceSlot& slot) noexcept {
   const wasm::Stop stop = slot.instance->take_stop();
+  // What it read last was a request, and it is not in its hands any more.
+  const bool has_answered =
+      slot.handling == 0 && slot.in_hand != nullptr &&
+      abi::is_send_once(reinterpret_cast<const abi::WorkerRequest*>(slot.in_hand)->reply_slot);
   if (slot.handling != 0) {
     Outstanding& held = outstanding_.at(slot.handling);
     refuse(slot.process, held.slot, held.generation, abi::Reason::broken);
@@ -114,11 +151,19 @@ void WorkerCore::after_stop(InstanceSlot& slot) noexcept {
     });
     slot.unanswered = 0;
   }
+  if (std::exchange(slot.handled, false) || slot.received > (has_answered ? 0u : 1u)) slot.restarts.handled();
+  Evidence evidence = evidence_of(stop, slot, ticker_.stopped_after_ns());
+  evidence.text.insert(0, stop.text);
   abi::bump(line_.rebuilds);
-  const std::uint32_t back_off_ms = slot.restarts.count(clock_.now_ms(), slot.limits, false);
-  report(slot, stop.text, back_off_ms);
-  if (back_off_ms != 0) return leave_alone(slot, back_off_ms);
-  if (std::string text; !rebuild(slot, text)) not_running(slot, text);
+  const Restarts::Verdict verdict = slot.restarts.count(clock_.now_ms(), slot.limits, false);
+  if (verdict.gives_up) {
+    give_up(slot, evidence.text);
+  } else if (verdict.back_off_ms != 0) {
+    leave_alone(slot, verdict.back_off_ms);
+  } else if (std::string text; !rebuild(slot, text)) {
+    return not_running(slot, text);
+  }
+  report(slot, evidence.violation, std::move(evidence.text), verdict.back_off_ms);
 }
 
 /// A message waits for a process that has no instance. False: nor can one be made.
@@ -132,9 +177,12 @@ bool WorkerCore::revive(InstanceSlot& slot) noexcept {
 
 void WorkerCore::not_running(InstanceSlot& slot, const std::string& text) noexcept {
   abi::bump(line_.rebuilds);
-  const std::uint32_t back_off_ms = slot.restarts.count(clock_.now_ms(), slot.limits, true);
-  report(slot, "not running: " + text, back_off_ms);
-  leave_alone(slot, back_off_ms);
+  const Restarts::Verdict verdict = slot.restarts.count(clock_.now_ms(), slot.limits, true);
+  if (verdict.gives_up)
+    give_up(slot, "not running: " + text);
+  else
+    leave_alone(slot, verdict.back_off_ms);
+  report(slot, abi::Violation::init, "not running: " + text, verdict.back_off_ms);
 }
 
 /// No instance and no service for a while: what comes meanwhile is answered `busy`, what waits stays.
@@ -147,6 +195,57 @@ void WorkerCore::leave_alone(InstanceSlot& slot, std::uint32_t back_off_ms) noex
   left_alone_.push(slot);
 }
 
+/// No instance and no service until somebody restarts it. Nobody waits for it in vain: what is here and what comes is answered
+/// `process_failed`.
+void WorkerCore::give_up(InstanceSlot& slot, const std::string& text) noexcept {
+  drop_instance(slot);
+  refuse_waiting(slot, abi::Reason::process_failed);
+  slot.room = 0;
+  slot.turned_away = abi::Reason::process_failed;
+  slot.gave_up = true;
+  slot.untold.gave_up = true;
+  slot.untold.gave_up_why =
+      slot.limits.strategy == abi::RestartStrategy::never
+          ? text_of("it stopped, and is never restarted by itself (--restart never): ")
+          : text_of("it stopped %u times and was paused %u times without handling a message in between: ", slot.restarts.in_row(),
+                    slot.restarts.pauses());
+  slot.untold.gave_up_why += text;
+}
+
+bool WorkerCore::restart(std::uint32_t process, std::uint32_t generation) noexcept {
+  InstanceSlot* const slot = process < slots_.size() ? slots_[process].get() : nullptr;
+  if (slot == nullptr || slot->generation != generation) return false;
+  if (std::exchange(slot->left_alone, false)) left_alone_.remove(*slot);
+  slot->gave_up = slot->untold.gave_up = slot->handled = false;
+  slot->turned_away = abi::Reason::busy;
+  slot->room = slot->limits.mailbox;
+  if (slot->unanswered != 0) {
+    outstanding_.take_all(process, [&](const Outstanding& held) {
+      refuse(process, held.slot, held.generation, abi::Reason::process_failed);
+    });
+    slot->unanswered = 0;
+  }
+  slot->restarts.begin_anew();
+  abi::bump(line_.rebuilds);
+  if (std::string text; rebuild(*slot, text))
+    report(*slot, abi::Violation::none, "restarted, as it was asked to", 0);
+  else
+    not_running(*slot, text);
+  if (!slot->mailbox.empty() && !slot->left_alone && !slot->ready) make_ready(*slot);
+  replies_.publish();
+  return true;
+}
+
+/// Numbers go with time, so that one is met again, also by a worker that was started again, only by an accident of 1 in 2^32:
+/// a rebuild takes longer than a step of this clock.
+std::uint32_t WorkerCore::next_incarnation() noexcept {
+  constexpr int kStep = 11;  // 2,048 ticks: less than a microsecond at 3 GHz
+  const auto time = static_cast<std::uint32_t>(clock_.now() >> kStep);
+  incarnations_ = time == incarnations_ ? time + 1 : time;
+  if (incarnations_ == 0) ++incarnations_;
+  return incarnations_;
+}
+
 /// What is due by time. Called in turns in which there is such a thing at all.
 void WorkerCore::supervise() noexcept {
   const std::uint64_t now = clock_.now();
@@ -156,33 +255,8 @@ void WorkerCore::supervise() noexcept {
                         slot.room = slot.limits.mailbox;
                         if (!slot.mailbox.empty()) make_ready(slot);
                       });
-  waiting_events_.take_if([&](InstanceSlot& slot) { return is_event_due(slot, now) && tell_event(slot); },
+  waiting_events_.take_if([&](InstanceSlot& slot) { return tell_what_is_due(slot, now, /*at_once=*/false); },
                           [](InstanceSlot& slot) { slot.event_waits = false; });
-}
-
-// ---- events: a flood of restarts is told now and then, the last one always
-
-void WorkerCore::report(InstanceSlot& slot, const std::string& text, std::uint32_t back_off_ms) noexcept {
-  slot.event_text = text;
-  slot.event_back_off_ms = back_off_ms;
-  if (slot.event_waits) return;
-  if (is_event_due(slot, clock_.now()) && tell_event(slot)) return;
-  slot.event_waits = true;
-  waiting_events_.push(slot);
-}
-
-bool WorkerCore::is_event_due(const InstanceSlot& slot, std::uint64_t now) const noexcept {
-  return slot.event_told == 0 || now - slot.event_told >= clock_.ticks_of_us(kEventPeriodUs);
-}
-
-/// False: no room in the ring; it keeps waiting.
-bool WorkerCore::tell_event(InstanceSlot& slot) noexcept {
-  const std::span text(slot.event_text.data(), std::min<std::size_t>(slot.event_text.size(), abi::kBodyMax));
-  if (!replies_.tell(home_core_, abi::ReplyType::event, slot.process, abi::Reason::broken, std::as_bytes(text),
-                     slot.restarts.total(), slot.event_back_off_ms))
-    return false;
-  slot.event_told = clock_.now();
-  return true;
 }
 
 }  // namespace pgrid::worker

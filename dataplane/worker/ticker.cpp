@@ -82,6 +82,7 @@ void Ticker::look() {
     return;
   }
   if (now - seen_ns_ < limit) return;
+  stopped_after_ns_.store(now - seen_ns_, std::memory_order_relaxed);
   for (std::uint64_t tick = 0; tick < kGuestTicks; ++tick) {
     if (in_hand_.load(std::memory_order_relaxed) != in_hand) return;
     count();  // first: who sees no new tick need not ask for the epoch, which is at most one ahead of what it saw

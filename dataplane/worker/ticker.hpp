@@ -57,6 +57,9 @@ class Ticker {
   /// CPU time that the worker thread had used at the last look, in ns; stands still while the ticker sleeps.
   [[nodiscard]] std::uint64_t used_ns() const noexcept { return used_ns_.load(std::memory_order_relaxed); }
 
+  /// CPU time that the message in hand had used when a guest was last stopped for it, in ns, as far as looks can tell.
+  [[nodiscard]] std::uint64_t stopped_after_ns() const noexcept { return stopped_after_ns_.load(std::memory_order_relaxed); }
+
   /// Tests, of a ticker that does not watch: the worker thread used so much CPU time.
   void pass(std::uint64_t ns) noexcept;
 
@@ -72,6 +75,7 @@ class Ticker {
   std::uint64_t seen_ns_ = 0;  // CPU time at which it was first seen
   alignas(64) std::atomic<std::uint64_t> ticks_ = 0;  // written by the ticker
   std::atomic<std::uint64_t> used_ns_ = 0;              // written by the ticker, before ticks_
+  std::atomic<std::uint64_t> stopped_after_ns_ = 0;     // written by the ticker, before the epoch moves
   alignas(64) std::atomic<std::uint64_t> in_hand_ = 0;  // written by the worker: rises with every message
   std::atomic<std::uint64_t> limit_ns_ = 0;             // written by the worker; 0: no guest runs
   std::atomic<std::uint32_t> idle_ = 0;

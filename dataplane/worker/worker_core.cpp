@@ -14,8 +14,6 @@ std::uint32_t pool_size(const abi::Geometry& geometry) {
   return geometry.poll_cores * 2 * abi::worker_in_flight_max(geometry) + abi::guest_requests_max(geometry);
 }
 
-constexpr std::uint64_t kPrefetchRecords = 4 * 128;  // bytes: four requests of 64 bytes ahead
-
 template <typename T>
 T read_once(const T& shared) noexcept {
   return *static_cast<const volatile T*>(&shared);
@@ -82,7 +80,7 @@ inline void WorkerCore::accept(std::uint32_t poll_core, const abi::RingRecord& r
   };
   InstanceSlot* slot = process < abi::kProcessesMax ? slots_[process].get() : nullptr;
   if (slot == nullptr) return say(abi::Reason::busy);  // not loaded yet, or just removed: nothing was done
-  if (slot->mailbox.count() >= slot->room) return say(abi::Reason::busy);
+  if (slot->mailbox.count() >= slot->room) return say(slot->turned_away);
   const std::uint32_t index = pool_.take();
   if (index == kNoMessage) return say(abi::Reason::busy);
 
@@ -119,8 +117,6 @@ void WorkerCore::drain(std::uint32_t poll_core) noexcept {
   for (; taken < kDrainMax; ++taken) {
     const abi::RingRecord record = ring.front();
     if (!record) break;
-    __builtin_prefetch(ring.peek_address(kPrefetchRecords));
-    __builtin_prefetch(record.data + abi::kRecordHeader);  // its body, for `receive`
     accept(poll_core, record);
     ring.pop();
   }
@@ -170,7 +166,10 @@ void WorkerCore::activate(InstanceSlot& slot) noexcept {
   beat();
   abi::bump(line_.handled, slot.received);
   settle_unread(slot, !returned);
-  if (!returned) [[unlikely]] after_stop(slot);
+  if (!returned) [[unlikely]]
+    after_stop(slot);
+  else
+    slot.handled |= slot.received != 0;
   if (slot.in_hand != nullptr) {
     slot.hops = read_once(reinterpret_cast<const abi::WorkerRequest*>(slot.in_hand)->hops);
     slot.in_hand = nullptr;
@@ -203,6 +202,7 @@ void WorkerCore::settle_unread(InstanceSlot& slot, bool stopped) noexcept {
     given_up += ++message.offered >= kOffersMax;
     index = message.next;
   }
+  if (given_up != 0) note_unread(slot, given_up);
   for (; given_up != 0; --given_up) refuse_front(slot, abi::Reason::broken);
 }
 

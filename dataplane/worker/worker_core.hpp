@@ -8,6 +8,7 @@
 #include "abi/shared/byte_ring.hpp"
 #include "abi/shared/segment.hpp"
 #include "dataplane/worker/clock.hpp"
+#include "dataplane/worker/gave_up_box.hpp"
 #include "dataplane/worker/instance_slot.hpp"
 #include "dataplane/worker/mailbox.hpp"
 #include "dataplane/worker/outstanding.hpp"
@@ -50,6 +51,12 @@ class WorkerCore {
   /// Stops serving a process; what it had is answered `process_failed`. nullptr: not here, or of another generation.
   [[nodiscard]] std::unique_ptr<InstanceSlot> detach(std::uint32_t process, std::uint32_t generation);
 
+  /// The instance ends and a new one is built; the messages that wait go to it. What gave up serves again. False: the process is
+  /// not here in that generation.
+  bool restart(std::uint32_t process, std::uint32_t generation) noexcept;
+  /// Who gave up: for the loader's thread to tell.
+  [[nodiscard]] GaveUpBox& gave_up_box() noexcept { return gave_up_box_; }
+
   /// The process holds this handle from now on, or does not. Nothing happens if it is not here in that generation.
   void set_handle(std::uint32_t process, std::uint32_t generation, std::uint32_t handle, bool held) noexcept;
 
@@ -86,15 +93,22 @@ class WorkerCore {
 
   // supervise.cpp: processes
   void drop_instance(InstanceSlot& slot) noexcept;
+  std::uint32_t next_incarnation() noexcept;
   bool rebuild(InstanceSlot& slot, std::string& text) noexcept;
   void after_stop(InstanceSlot& slot) noexcept;
   bool revive(InstanceSlot& slot) noexcept;
   void not_running(InstanceSlot& slot, const std::string& text) noexcept;
   void leave_alone(InstanceSlot& slot, std::uint32_t back_off_ms) noexcept;
+  void give_up(InstanceSlot& slot, const std::string& text) noexcept;
   void supervise() noexcept;
-  void report(InstanceSlot& slot, const std::string& text, std::uint32_t back_off_ms) noexcept;
-  bool is_event_due(const InstanceSlot& slot, std::uint64_t now) const noexcept;
-  bool tell_event(InstanceSlot& slot) noexcept;
+
+  // tell_control.cpp: events
+  void report(InstanceSlot& slot, abi::Violation violation, std::string text, std::uint32_t back_off_ms) noexcept;
+  void note_misused_handle(InstanceSlot& slot, std::uint32_t handle) noexcept;
+  void note_unread(InstanceSlot& slot, std::uint32_t messages) noexcept;
+  void tell_or_wait(InstanceSlot& slot) noexcept;
+  bool tell_what_is_due(InstanceSlot& slot, std::uint64_t now, bool at_once) noexcept;
+  bool tell(InstanceSlot& slot, abi::Violation violation, std::uint32_t back_off_ms, std::string_view text) noexcept;
 
   // host_calls.cpp
   std::int32_t receive(std::uint32_t pointer, std::uint32_t capacity) noexcept;
@@ -134,8 +148,9 @@ class WorkerCore {
   SlotList<&InstanceSlot::next> ready_;       // a slot is in one of these two at most
   SlotList<&InstanceSlot::next> left_alone_;
   SlotList<&InstanceSlot::next_event> waiting_events_;
+  GaveUpBox gave_up_box_;
   InstanceSlot* current_ = nullptr;  // whose guest runs
-  std::uint32_t incarnations_ = 0;   // given out; 0 is nobody's
+  std::uint32_t incarnations_ = 0;   // the one given out last; 0 is nobody's
   std::uint64_t now_ = 0;            // of the clock, read when a tick passed: reading it takes 10 ns
   std::uint64_t seen_tick_ = 0;
   std::uint64_t charged_tick_ = 0;   // up to here time was charged to somebody, or was nobody's

@@ -52,6 +52,9 @@ bool WorkerLoop::carry_out_order() noexcept {
   } else if (order->what == Order::What::unload) {
     order->slot = core_.detach(order->process, order->generation);
     order->ok = true;
+  } else if (order->what == Order::What::restart) {
+    order->gave_up_before = core_.gave_up_box().count();
+    order->ok = core_.restart(order->process, order->generation);
   } else {
     core_.set_handle(order->process, order->generation, order->handle, order->held);
     order->ok = true;

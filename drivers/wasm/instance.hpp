@@ -14,7 +14,7 @@ namespace pgrid::wasm {
 
 /// Why a guest stopped before it returned.
 struct Stop {
-  enum class Why : std::uint8_t { trap, time_limit };
+  enum class Why : std::uint8_t { trap, time_limit, memory, stack };
   Why why = Why::trap;
   std::string text;  // printable; with the names of the guest's functions where its module has them
 };

@@ -77,6 +77,8 @@ Stop take_stop(wasmtime_error_t* error, wasm_trap_t* trap) {
   wasmtime_trap_code_t code = 0;
   if (wasmtime_trap_code(trap, &code)) {
     if (code == WASMTIME_TRAP_CODE_INTERRUPT) stop.why = Stop::Why::time_limit;
+    if (code == WASMTIME_TRAP_CODE_MEMORY_OUT_OF_BOUNDS) stop.why = Stop::Why::memory;
+    if (code == WASMTIME_TRAP_CODE_STACK_OVERFLOW) stop.why = Stop::Why::stack;
     stop.text = sentence_of(code);
   } else {
     wasm_message_t message;

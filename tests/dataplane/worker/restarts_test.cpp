@@ -1,5 +1,5 @@
-// Shows restart intensity and back-off: how many restarts a period allows, how long a process is left alone beyond that, what
-// its senders are told meanwhile, and what control hears of it.
+// Shows restart intensity, back-off and giving up: how many restarts a period allows, how long a process is left alone beyond
+// that, when it is given up, what its senders are told meanwhile, and what control hears of it.
 #include "tests/dataplane/worker/worker_fixture.hpp"
 
 #include "dataplane/worker/restarts.hpp"
@@ -7,40 +7,108 @@
 namespace pgrid::worker {
 namespace {
 
-constexpr abi::ProcessLimits kThreeASecond{.restarts_max = 3, .restart_period_ms = 1000};
+constexpr abi::ProcessLimits limits_of(std::uint32_t restarts_max, std::uint32_t period_ms = 1000,
+                                       abi::RestartStrategy strategy = abi::RestartStrategy::always,
+                                       std::uint32_t give_up_after = 0) {
+  return {.restarts_max = restarts_max,
+          .restart_period_ms = period_ms,
+          .strategy = strategy,
+          .backoff_min_ms = 10,
+          .backoff_max_ms = 1000,
+          .give_up_after = give_up_after};
+}
+constexpr abi::ProcessLimits kThreeASecond = limits_of(3);
+
+std::uint32_t pause_after(Restarts& restarts, std::uint64_t ms, const abi::ProcessLimits& limits, bool failed = false) {
+  const Restarts::Verdict verdict = restarts.count(ms, limits, failed);
+  EXPECT_FALSE(verdict.gives_up);
+  return verdict.back_off_ms;
+}
 
 TEST(RestartsTest, WithinTheBoundNothingWaits) {
   Restarts restarts;
-  for (std::uint64_t ms : {100, 200, 300, 1100, 1200, 1300}) EXPECT_EQ(restarts.count(ms, kThreeASecond, false), 0u) << ms;
+  for (std::uint64_t ms : {100, 200, 300, 1100, 1200, 1300}) EXPECT_EQ(pause_after(restarts, ms, kThreeASecond), 0u) << ms;
   EXPECT_EQ(restarts.total(), 6u);
 }
 
-TEST(RestartsTest, BackOffDoublesToASecond) {
+TEST(RestartsTest, BackOffDoublesToItsBound) {
   Restarts restarts;
   std::uint64_t ms = 0;
-  for (int i = 0; i < 3; ++i) EXPECT_EQ(restarts.count(ms, kThreeASecond, false), 0u);
+  const abi::ProcessLimits limits = limits_of(3, 60'000);
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(pause_after(restarts, ms, limits), 0u);
   std::vector<std::uint32_t> found;
   for (int i = 0; i < 9; ++i) {
-    found.push_back(restarts.count(ms, {.restarts_max = 3, .restart_period_ms = 60'000}, false));
+    found.push_back(pause_after(restarts, ms, limits));
     ms += found.back();
   }
   EXPECT_EQ(found, (std::vector<std::uint32_t>{10, 20, 40, 80, 160, 320, 640, 1000, 1000}));
 }
 
+TEST(RestartsTest, BackOffIsWhatWasAskedFor) {
+  Restarts restarts;
+  abi::ProcessLimits limits = limits_of(1);
+  limits.backoff_min_ms = 7;
+  limits.backoff_max_ms = 20;
+  EXPECT_EQ(pause_after(restarts, 0, limits), 0u);
+  for (const std::uint32_t pause : {7u, 14u, 20u, 20u}) EXPECT_EQ(pause_after(restarts, 0, limits), pause);
+  limits = {.restarts_max = 0, .backoff_min_ms = 5, .backoff_max_ms = 0};  // nonsense, but no endless loop
+  EXPECT_GT(pause_after(restarts, 0, limits, true), 0u);
+  limits = {.restarts_max = 0, .backoff_min_ms = 4'000'000'000, .backoff_max_ms = 4'000'000'000};
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(pause_after(restarts, 0, limits, true), 4'000'000'000u);
+}
+
 TEST(RestartsTest, APeriodWithoutRestartsBeginsAfresh) {
   Restarts restarts;
   for (int i = 0; i < 3; ++i) (void)restarts.count(0, kThreeASecond, false);
-  EXPECT_EQ(restarts.count(0, kThreeASecond, false), 10u);
-  EXPECT_EQ(restarts.count(10, kThreeASecond, false), 20u);  // served again from 30
-  EXPECT_EQ(restarts.count(1029, kThreeASecond, true), 40u);  // 999 without: not yet
-  EXPECT_EQ(restarts.count(1069 + 1000, kThreeASecond, true), 10u);
+  EXPECT_EQ(pause_after(restarts, 0, kThreeASecond), 10u);
+  EXPECT_EQ(pause_after(restarts, 10, kThreeASecond), 20u);  // served again from 30
+  EXPECT_EQ(pause_after(restarts, 1029, kThreeASecond, true), 40u);  // 999 without: not yet
+  EXPECT_EQ(pause_after(restarts, 1069 + 1000, kThreeASecond, true), 10u);
 }
 
 TEST(RestartsTest, NoBoundIsNoBackOffUnlessItFailed) {
   Restarts restarts;
-  for (int i = 0; i < 1000; ++i) EXPECT_EQ(restarts.count(0, {}, false), 0u);
-  EXPECT_EQ(restarts.count(0, {}, true), 10u);
-  EXPECT_EQ(restarts.count(0, {}, true), 20u);
+  const abi::ProcessLimits free = limits_of(0);
+  for (int i = 0; i < 1000; ++i) EXPECT_EQ(pause_after(restarts, 0, free), 0u);
+  EXPECT_EQ(pause_after(restarts, 0, free, true), 10u);
+  EXPECT_EQ(pause_after(restarts, 0, free, true), 20u);
+}
+
+TEST(RestartsTest, OnFailureGivesUpAfterSoManyPausesInARow) {
+  Restarts restarts;
+  const abi::ProcessLimits limits = limits_of(2, 60'000, abi::RestartStrategy::on_failure, 3);
+  for (const std::uint32_t pause : {0u, 0u, 10u, 20u, 40u}) EXPECT_EQ(pause_after(restarts, 0, limits), pause);
+  EXPECT_TRUE(restarts.count(0, limits, false).gives_up);
+  EXPECT_EQ(restarts.pauses(), 3u);
+  EXPECT_EQ(restarts.in_row(), 6u);
+  restarts.begin_anew();
+  EXPECT_EQ(restarts.total(), 7u);
+  for (const std::uint32_t pause : {0u, 0u, 10u}) EXPECT_EQ(pause_after(restarts, 0, limits), pause);
+}
+
+TEST(RestartsTest, AHandledMessageBeginsTheRowAfresh) {
+  Restarts restarts;
+  const abi::ProcessLimits limits = limits_of(1, 60'000, abi::RestartStrategy::on_failure, 2);
+  EXPECT_EQ(pause_after(restarts, 0, limits), 0u);
+  for (int i = 0; i < 10; ++i) {
+    EXPECT_NE(pause_after(restarts, 0, limits), 0u);
+    EXPECT_NE(pause_after(restarts, 0, limits), 0u);
+    restarts.handled();
+  }
+  for (int i = 0; i < 2; ++i) EXPECT_NE(pause_after(restarts, 0, limits), 0u);
+  EXPECT_TRUE(restarts.count(0, limits, true).gives_up);
+}
+
+TEST(RestartsTest, WithoutAPauseItGivesUpWhereItWouldHaveBeen) {
+  Restarts restarts;
+  const abi::ProcessLimits limits = limits_of(2, 1000, abi::RestartStrategy::on_failure, 0);
+  for (int i = 0; i < 2; ++i) EXPECT_EQ(pause_after(restarts, 0, limits), 0u);
+  EXPECT_TRUE(restarts.count(0, limits, false).gives_up);
+}
+
+TEST(RestartsTest, NeverIsNever) {
+  Restarts restarts;
+  EXPECT_TRUE(restarts.count(0, limits_of(0, 1000, abi::RestartStrategy::never, 9), false).gives_up);
 }
 
 TEST_F(WorkerTest, TooManyRestartsAreLeftAlone) {

@@ -71,7 +71,11 @@ class WorkerTest : public testing::Test {
     auto made = std::make_unique<InstanceSlot>();
     made->process = process;
     made->generation = generation;
-    made->limits = {.memory_bytes = 1u << 20, .time_limit_us = 2000, .mailbox = 64};
+    made->limits = {.memory_bytes = 1u << 20,
+                    .time_limit_us = 2000,
+                    .mailbox = 64,
+                    .backoff_min_ms = 10,
+                    .backoff_max_ms = 1000};
     made->code = std::move(*bound);
     return made;
   }
