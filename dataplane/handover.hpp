@@ -71,6 +71,7 @@ class Handover {
   void read_worker(std::uint32_t worker);
   void lose_worker(std::uint32_t worker, abi::WorkerLoss why);
   void start_loading(KeptProcess& kept);
+  [[nodiscard]] bool take_state(KeptProcess& kept, const abi::ProcessState& state);
   void report(const abi::ProcessState& state);
   void serve_if_ready(std::uint32_t worker);
   void set_worker_state(std::uint32_t worker, abi::WorkerState state);
@@ -82,6 +83,7 @@ class Handover {
   void lose_control();
   void load(const abi::LoadProcess& load, UniqueFd code);
   void unload(const abi::UnloadProcess& unload);
+  void restart(const abi::RestartProcess& restart);
   [[nodiscard]] bool set_handle(const abi::SetHandle& set);
 
   /// Messages go out now or as soon as the peer reads; one that is hopelessly behind is lost.

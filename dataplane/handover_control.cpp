@@ -56,6 +56,8 @@ void Handover::read_control() {
       load(*message, std::move(datagram.fds[0]));
     else if (const auto gone = datagram.as<abi::UnloadProcess>(abi::HandoverType::unload_process))
       unload(*gone);
+    else if (const auto again = datagram.as<abi::RestartProcess>(abi::HandoverType::restart_process))
+      restart(*again);
     else if (const auto set = datagram.as<abi::SetHandle>(abi::HandoverType::set_handle); !set || !set_handle(*set))
       return lose_control();
     if (!control_.is_taken()) return;  // it stopped reading
@@ -80,6 +82,10 @@ void Handover::load(const abi::LoadProcess& load, UniqueFd code) {
   // A control that came back: nothing is loaded twice.
   if (kept != nullptr && kept->is_same_as(load) && kept->status != LoadStatus::unloading) {
     if (kept->status == LoadStatus::failed) return refuse(kept->text);
+    if (kept->status == LoadStatus::gave_up) {
+      state.status = abi::ProcessStatus::gave_up;
+      return refuse(kept->text);
+    }
     if (kept->status != LoadStatus::loaded) return;  // reported when it is
     state.status = abi::ProcessStatus::loaded;
     return report(state);
@@ -98,6 +104,7 @@ void Handover::load(const abi::LoadProcess& load, UniqueFd code) {
   }
   KeptProcess& fresh = book_.keep(load, std::move(code));
   fresh.load.handles = 0;
+  fresh.load.gave_up = load.gave_up != 0 ? 1 : 0;
   wiring_.handles.begin(load.process, load.generation, load.worker);
   if (workers_[load.worker].is_taken()) start_loading(fresh);
 }
@@ -117,6 +124,21 @@ void Handover::unload(const abi::UnloadProcess& unload) {
   state.worker = unload.worker;
   state.status = abi::ProcessStatus::unloaded;
   report(state);
+}
+
+/// What gave up, or could not be loaded, is tried again. One whose worker is away is made anew when that comes anyway.
+void Handover::restart(const abi::RestartProcess& restart) {
+  KeptProcess* kept = book_.find(restart.process);
+  if (kept == nullptr || kept->load.generation != restart.generation || kept->status == LoadStatus::unloading) return;
+  kept->load.gave_up = 0;
+  if (kept->status == LoadStatus::waiting) return;
+  if (kept->status == LoadStatus::failed) return start_loading(*kept);
+  ++kept->restarts_asked;
+  abi::RestartProcess told = restart;
+  told.header = abi::handover_header<abi::RestartProcess>(abi::HandoverType::restart_process);
+  told.worker = kept->load.worker;
+  told.reserved = 0;
+  send_to_worker(told.worker, told);
 }
 
 /// Poll cores first, then the worker: a handle that a function may use is one that leads somewhere. False: nonsense.

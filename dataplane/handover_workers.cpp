@@ -68,28 +68,59 @@ void Handover::read_worker(std::uint32_t worker) {
     if (kept == nullptr || kept->load.worker != worker || kept->load.generation != state->generation) {
       continue;  // of a generation that was replaced, or one that went to another worker
     }
-    // A worker is believed where it was asked, and asked once. What crossed the opposite wish says nothing any more.
-    const bool unloads = state->status == abi::ProcessStatus::unloaded;
-    if (kept->status == (unloads ? LoadStatus::loading : LoadStatus::unloading)) continue;
-    if (kept->status != (unloads ? LoadStatus::unloading : LoadStatus::loading))
-      return lose_worker(worker, abi::WorkerLoss::nonsense);
-    switch (state->status) {
-      case abi::ProcessStatus::loaded:
-        kept->status = LoadStatus::loaded;
-        break;
-      case abi::ProcessStatus::failed:
-        kept->status = LoadStatus::failed;
-        kept->text.assign(state->text, strnlen(state->text, sizeof state->text));
-        break;
-      case abi::ProcessStatus::unloaded:
-        book_.forget(state->process);
-        break;
-      default:
-        return lose_worker(worker, abi::WorkerLoss::nonsense);
-    }
-    report(*state);
+    if (!take_state(*kept, *state)) return lose_worker(worker, abi::WorkerLoss::nonsense);
     serve_if_ready(worker);
   }
+}
+
+/// A worker is believed where it was asked, and asked once. What crossed the opposite wish says nothing any more. That a process
+/// gave up it says by itself, once until control has it restarted. False: nonsense.
+bool Handover::take_state(KeptProcess& kept, const abi::ProcessState& state) {
+  const bool unloads = state.status == abi::ProcessStatus::unloaded;
+  if (kept.status == (unloads ? LoadStatus::loading : LoadStatus::unloading)) return true;
+  const bool answers_restart = kept.status != LoadStatus::loading && kept.restarts_asked != 0 &&
+                               (state.status == abi::ProcessStatus::loaded || state.status == abi::ProcessStatus::failed);
+  abi::ProcessState told = state;
+  switch (state.status) {
+    case abi::ProcessStatus::loaded:
+      if (answers_restart)
+        --kept.restarts_asked;
+      else if (kept.status != LoadStatus::loading)
+        return false;
+      kept.status = LoadStatus::loaded;
+      if (kept.load.gave_up == 0) {
+        kept.text.clear();
+        break;
+      }
+      kept.status = LoadStatus::gave_up;  // as it was when it was loaded
+      told.status = abi::ProcessStatus::gave_up;
+      std::memset(told.text, 0, sizeof told.text);
+      kept.text.copy(told.text, sizeof told.text - 1);
+      break;
+    case abi::ProcessStatus::failed:
+      if (answers_restart) {  // it was not there any more: what became of it was told
+        --kept.restarts_asked;
+        return true;
+      }
+      if (kept.status != LoadStatus::loading) return false;
+      kept.status = LoadStatus::failed;
+      kept.text.assign(state.text, strnlen(state.text, sizeof state.text));
+      break;
+    case abi::ProcessStatus::unloaded:
+      if (kept.status != LoadStatus::unloading) return false;
+      book_.forget(state.process);
+      break;
+    case abi::ProcessStatus::gave_up:
+      if (kept.status != LoadStatus::loaded) return false;
+      kept.status = LoadStatus::gave_up;
+      kept.load.gave_up = kept.restarts_asked == 0 ? 1 : 0;  // else it is of before the restart, whose answer follows
+      kept.text.assign(state.text, strnlen(state.text, sizeof state.text));
+      break;
+    default:
+      return false;
+  }
+  report(told);
+  return true;
 }
 
 /// To control, in our words: the worker named process and status, everything else is what we know.
@@ -103,7 +134,7 @@ void Handover::report(const abi::ProcessState& state) {
 void Handover::start_loading(KeptProcess& kept) {
   wiring_.handles.forget_carried(kept.load.process);  // they were an earlier instance's; no poll core has its rings any more
   kept.status = LoadStatus::loading;
-  kept.text.clear();
+  if (kept.load.gave_up == 0) kept.text.clear();
   const int fds[] = {kept.code.get()};
   send_to_worker(kept.load.worker, kept.load, fds);
 }
@@ -140,6 +171,7 @@ void Handover::lose_worker(std::uint32_t worker, abi::WorkerLoss why) {
                           .worker = worker,
                           .status = abi::ProcessStatus::unloaded});
     kept.status = LoadStatus::waiting;
+    kept.restarts_asked = 0;
   });
   for (const abi::ProcessState& state : unloaded) book_.forget(state.process);
   set_worker_state(worker, abi::WorkerState::lost);

@@ -1,5 +1,6 @@
 // What control has loaded: kept here, with the code, so that a worker that restarts gets its
-// processes back while control is away, and a control that comes back does not load anything twice.
+// processes back while control is away, a control that comes back does not load anything twice, and what gave up
+// stays so until control says otherwise (LoadProcess::gave_up, kept up to date here).
 // Owned by the helper thread.
 #pragma once
 
@@ -13,13 +14,14 @@
 
 namespace pgrid::dataplane {
 
-enum class LoadStatus : std::uint8_t { waiting, loading, loaded, failed, unloading };
+enum class LoadStatus : std::uint8_t { waiting, loading, loaded, failed, unloading, gave_up };
 
 struct KeptProcess {
   abi::LoadProcess load{};
   UniqueFd code;
   LoadStatus status = LoadStatus::waiting;  // waiting: for its worker to come
-  std::string text;                         // of failed
+  std::string text;                         // of failed, and why it gave up
+  std::uint32_t restarts_asked = 0;         // RestartProcess that the worker has not answered
 
   [[nodiscard]] bool is_same_as(const abi::LoadProcess& other) const {
     return load.process == other.process && load.generation == other.generation &&
@@ -40,6 +42,7 @@ class ProcessBook {
     kept.code = std::move(code);
     kept.status = LoadStatus::waiting;
     kept.text.clear();
+    kept.restarts_asked = 0;
     return kept;
   }
   void forget(std::uint32_t process) { processes_.erase(process); }
