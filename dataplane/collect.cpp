@@ -11,8 +11,6 @@ using abi::Kind;
 using abi::Reason;
 using What = Collected::What;
 
-constexpr std::size_t kPrefetchAhead = 8 * 128;  // bytes: eight answers of 64 bytes
-
 /// What a reply's kind and reason stand for.
 struct Said {
   Counter outcome;
@@ -85,9 +83,6 @@ void collect(WorkerLink& link, InFlightTable& in_flight, abi::WorkerReply& reply
     if (link.replies.corrupt()) collected.what = What::corrupt;
     return;
   }
-  // These lines were the worker's to write a moment ago; a prefetch past the ring's end does no harm.
-  __builtin_prefetch(record.data + kPrefetchAhead);
-  __builtin_prefetch(record.data + kPrefetchAhead + 64);
   std::memcpy(&reply, record.data, sizeof reply);
   link.replies.pop();
   collected.what = check(reply, link, in_flight, collected);

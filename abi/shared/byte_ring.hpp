@@ -16,6 +16,7 @@
 #include <cstdint>
 
 #include "abi/shared/geometry.hpp"
+#include "abi/shared/stream.hpp"
 
 namespace pgrid::abi {
 
@@ -51,6 +52,12 @@ class RingProducer {
   /// Contiguous room for one record of `length` bytes (64 to kRecordMax), or nullptr when the ring is full. The record's
   /// first four bytes are its length and are written here. Nothing is taken until `commit`. `kept`: bytes that stay free.
   [[nodiscard]] std::byte* reserve(std::uint32_t length, std::uint32_t kept = 0) noexcept {
+    std::byte* record = reserve_lines(length, kept);
+    if (record != nullptr) store_length(record, length);
+    return record;
+  }
+  /// The same for a record whose lines are streamed (stream.hpp): its length is the caller's to write.
+  [[nodiscard]] std::byte* reserve_lines(std::uint32_t length, std::uint32_t kept = 0) noexcept {
     const std::uint64_t size = round_up_64(length);
     const std::uint64_t position = tail_ & (capacity_ - 1);
     const std::uint64_t to_end = capacity_ - position;
@@ -61,9 +68,7 @@ class RingProducer {
     }
     if (pad != 0) store_length(data_ + position, static_cast<std::uint32_t>(pad) | kPadFlag);
     reserved_ = pad + size;
-    std::byte* record = data_ + ((tail_ + pad) & (capacity_ - 1));
-    store_length(record, length);
-    return record;
+    return data_ + ((tail_ + pad) & (capacity_ - 1));
   }
 
   /// Takes what `reserve` gave.
@@ -73,7 +78,10 @@ class RingProducer {
   }
 
   /// Makes all committed records visible. Pairs with the acquire in RingConsumer::front.
-  void publish() noexcept { header_->tail.value.store(tail_, std::memory_order_release); }
+  void publish() noexcept {
+    stream_fence();
+    header_->tail.value.store(tail_, std::memory_order_release);
+  }
 
   /// Bytes free at this moment; a record may need up to its size more for the pad before the end.
   [[nodiscard]] std::uint64_t free_bytes() noexcept {
@@ -116,6 +124,8 @@ struct RingRecord {
 /// Reading end. Owned by one thread. Space is given back at `release()`: once per burst.
 class RingConsumer {
  public:
+  static constexpr std::uint64_t kFetchAhead = 8 * 128;  // bytes: eight messages of 64 bytes
+
   RingConsumer() = default;
   /// As RingProducer's constructor. `at_tail` skips what is there: for an end that was lost and starts afresh.
   RingConsumer(std::byte* memory, std::uint32_t capacity, bool at_tail = false) noexcept
@@ -155,6 +165,7 @@ class RingConsumer {
 
   /// Goes past the record that `front` gave. Its bytes stay until `release`.
   void pop() noexcept {
+    fetch(head_ + kFetchAhead, head_ + kFetchAhead + size_);
     head_ += size_;
     size_ = 0;
   }
@@ -162,10 +173,6 @@ class RingConsumer {
   /// Gives the space of all popped records back. Pairs with the acquire in RingProducer.
   void release() noexcept { header_->head.value.store(head_, std::memory_order_release); }
 
-  /// Where the record `offset` bytes behind the front would begin, for prefetching only.
-  [[nodiscard]] const std::byte* peek_address(std::uint64_t offset) const noexcept {
-    return data_ + ((head_ + offset) & (capacity_ - 1));
-  }
   [[nodiscard]] bool corrupt() const noexcept { return corrupt_; }
 
  private:
@@ -177,7 +184,14 @@ class RingConsumer {
       return false;
     }
     tail_ = tail;
+    fetch(head_, head_ + kFetchAhead);
     return tail_ != head_;
+  }
+  /// Brings published lines nearer before they are read: a line takes longer from another core than a message takes here.
+  /// Never behind the tail: those lines are the producer's to write, and would have to go back first.
+  void fetch(std::uint64_t from, std::uint64_t to) const noexcept {
+    const std::uint64_t end = to < tail_ ? to : tail_;
+    for (; from < end; from += 64) __builtin_prefetch(data_ + (from & (capacity_ - 1)));
   }
   RingRecord broken() noexcept {
     corrupt_ = true;
