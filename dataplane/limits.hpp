@@ -20,8 +20,11 @@ inline constexpr std::uint16_t kTxDescriptors = 1024;
 inline constexpr std::uint32_t kTxBacklog = 8 * abi::kBurst;
 
 // ---- work per turn: nothing may keep a poll core from its other duties
+/// Taken from a queue in one turn: reading the clock and the lines that workers and helper thread write costs as much for
+/// one burst as for four.
+inline constexpr std::uint32_t kBurstsPerTurn = 4;
 inline constexpr std::uint32_t kRepliesPerTurn =
-    4 * abi::kBurst;  // per worker: what four bursts of requests bring back
+    kBurstsPerTurn * abi::kBurst;  // per worker: what so many requests bring back
 inline constexpr std::uint32_t kControlPerTurn = abi::kBurst;  // requests of control
 inline constexpr std::uint32_t kSettledPerTurn =
     2 * abi::kBurst;  // answers for what a dead worker had: 4,096 in 64 turns

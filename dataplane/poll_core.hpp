@@ -91,6 +91,7 @@ class PollCore {
 
   void settle(InFlight& entry, abi::Counter outcome, const Answer& answer) noexcept;
   void account_for(const InFlight& entry, abi::Counter outcome) noexcept;
+  [[nodiscard]] std::uint32_t latency_bucket(std::uint64_t ticks) noexcept;
   void answer_control(const InFlight& entry, const Answer& answer, std::uint64_t elapsed_ns) noexcept;
   bool relay(WorkerLink& link, const abi::WorkerReply& reply, std::span<const std::byte> body) noexcept;
   void answer_guest(const GuestAsker& asker, const GuestAnswer& answer) noexcept;
@@ -127,6 +128,8 @@ class PollCore {
   Idle idle_;
   std::uint64_t now_tsc_ = 0;  // read once per turn: stale by less than a turn
   std::uint64_t now_unix_ns_ = 0;
+  std::uint64_t latency_ticks_ = 0;  // the last one asked for,
+  std::uint32_t latency_bucket_ = 0;  // and its bucket
   bool draining_ = false;
   bool functions_first_ = false;  // at the next turn: functions asked in this one, behind the ports
 };

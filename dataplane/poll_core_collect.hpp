@@ -91,9 +91,8 @@ template <PacketIo Io>
 void PollCore<Io>::settle(InFlight& entry, abi::Counter outcome, const Answer& answer) noexcept {
   count(outcome);
   account_for(entry, outcome);
-  const std::uint64_t elapsed_ns = rate_.ns_of_ticks(now_tsc_ - entry.dispatched_tsc);
   if (outcome != abi::Counter::no_answer && outcome != abi::Counter::process_failed)
-    abi::bump(stats_.latency[abi::latency_bucket(elapsed_ns)]);
+    abi::bump(stats_.latency[latency_bucket(now_tsc_ - entry.dispatched_tsc)]);
 
   if (entry.sender == SenderKind::wire) [[likely]] {
     send_answer(entry.path,
@@ -103,10 +102,20 @@ void PollCore<Io>::settle(InFlight& entry, abi::Counter outcome, const Answer& a
     answer_guest(entry.guest,
                  {answer.kind, answer.reason, entry.id, left_us(entry.deadline_tsc), answer.body});
   } else {
-    answer_control(entry, answer, elapsed_ns);
+    answer_control(entry, answer, rate_.ns_of_ticks(now_tsc_ - entry.dispatched_tsc));
   }
   --workers_[entry.worker].in_flight;
   in_flight_.release(entry);
+}
+
+/// Messages of one burst have the same latency, because the clock is read once per turn: it is worked out once for them.
+template <PacketIo Io>
+std::uint32_t PollCore<Io>::latency_bucket(std::uint64_t ticks) noexcept {
+  if (ticks != latency_ticks_) {
+    latency_ticks_ = ticks;
+    latency_bucket_ = abi::latency_bucket(rate_.ns_of_ticks(ticks));
+  }
+  return latency_bucket_;
 }
 
 template <PacketIo Io>

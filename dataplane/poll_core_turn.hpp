@@ -54,7 +54,13 @@ void PollCore<Io>::start_turn() noexcept {
 template <PacketIo Io>
 std::uint32_t PollCore<Io>::receive_all() noexcept {
   std::uint32_t nb = 0;
-  for (std::uint16_t port = 0; port < io_.nb_ports(); ++port) nb += receive(port);
+  for (std::uint16_t port = 0; port < io_.nb_ports(); ++port) {
+    std::uint32_t taken = abi::kBurst;
+    for (std::uint32_t bursts = 0; taken == abi::kBurst && bursts < kBurstsPerTurn; ++bursts) {
+      taken = receive(port);
+      nb += taken;
+    }
+  }
   return nb;
 }
 
