@@ -32,7 +32,7 @@ using abi::Reason;
   constexpr auto relaxed = std::memory_order_relaxed;
   account.in_flight.store(0, relaxed);
   for (abi::Word* word : {&account.tokens_tsc, &account.kept, &account.broken, &account.declined,
-                          &account.no_answer, &account.refused})
+                          &account.no_answer, &account.refused, &account.over_limit})
     word->store(0, relaxed);
   account.generation.store(generation, relaxed);
 }

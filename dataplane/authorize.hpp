@@ -27,6 +27,14 @@ struct Refusal {
   abi::RightAccount* account = nullptr;
 };
 
+/// Notes a refusal on the right's line, if the right was shown.
+inline void note_refused(const Refusal& refusal) noexcept {
+  if (refusal.account == nullptr) return;
+  abi::bump(refusal.account->refused);
+  if (refusal.counter == abi::Counter::quota_exceeded || refusal.counter == abi::Counter::busy_right)
+    abi::bump(refusal.account->over_limit);
+}
+
 /// Evidence that a request passed every check of its right. Borrows the message. Lives in its Authorizer.
 class AuthorizedMessage {
  public:

@@ -61,7 +61,7 @@ What check(const abi::WorkerReply& reply, const WorkerLink& link, InFlightTable&
       collected.answer.reason = Reason::none;
       return What::event;
     case abi::ReplyType::event:
-      if (reply.reason >= abi::kReasonCount) return What::malformed;
+      if (reply.reason >= abi::kReasonCount || reply.violation >= abi::kViolationCount) return What::malformed;
       collected.event_type = abi::ControlEventType::instance_event;
       collected.answer.reason = static_cast<Reason>(reply.reason);
       return What::event;

@@ -163,7 +163,10 @@ template <PacketIo Io>
                                 .process = reply.process,
                                 .worker = link.worker(),
                                 .restarts = rebuilt ? reply.to_slot : 0,
-                                .backoff_ms = rebuilt ? reply.to_generation : 0};
+                                .backoff_ms = rebuilt ? reply.to_generation : 0,
+                                .instance = rebuilt ? reply.instance : 0,
+                                .process_generation = rebuilt ? reply.process_generation : 0,
+                                .violation = rebuilt ? reply.violation : std::uint8_t{0}};
   if (!control_.post(event, collected.answer.body)) count(abi::Counter::control_event_lost);
 }
 
@@ -185,7 +188,7 @@ template <PacketIo Io>
     return true;
   }
   count(refusal->counter);
-  if (refusal->account != nullptr) abi::bump(refusal->account->refused);
+  note_refused(*refusal);
   // Asked for no deadline: what the asker asks next has none either.
   const std::uint32_t left_us = request.deadline_us != 0 ? request.deadline_us : ~0u;
   answer_guest(request.asker, {abi::Kind::non_commitment, refusal->reason, request.id, left_us});

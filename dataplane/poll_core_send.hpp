@@ -31,7 +31,7 @@ template <PacketIo Io>
   const ReturnPath path = return_path_of(frame, io_.identity(port), port);
   count(refusal.counter);
   if (refusal.authorized) {
-    if (refusal.account != nullptr) abi::bump(refusal.account->refused);
+    note_refused(refusal);
     send_answer(path, {abi::Kind::non_commitment, refusal.reason, message.id, message.reply_to}, {});
     return;
   }
@@ -54,7 +54,7 @@ template <PacketIo Io>
 [[gnu::noinline]] void PollCore<Io>::refuse_control(const abi::ControlRequest& request,
                                                     const Refusal& refusal) noexcept {
   count(refusal.counter);
-  if (refusal.account != nullptr) abi::bump(refusal.account->refused);
+  note_refused(refusal);
   abi::ControlEvent event{.type = static_cast<std::uint8_t>(abi::ControlEventType::answer),
                           .kind = static_cast<std::uint8_t>(abi::Kind::non_commitment),
                           .reason = static_cast<std::uint16_t>(refusal.reason)};

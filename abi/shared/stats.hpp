@@ -117,7 +117,7 @@ struct alignas(64) RightAccount {
   Word declined;
   Word no_answer;
   Word refused;          // quota, busy, not permitted, too large
-  Word reserved;
+  Word over_limit;       // of those: beyond the right's own rate, or its own number in flight
 };
 static_assert(sizeof(RightAccount) == 64);
 

@@ -41,6 +41,7 @@ Outcomes& Outcomes::operator+=(const Outcomes& other) {
   declined += other.declined;
   no_answer += other.no_answer;
   refused += other.refused;
+  over_limit += other.over_limit;
   return *this;
 }
 
@@ -98,7 +99,7 @@ Outcomes Segments::outcomes(std::uint32_t slot, std::uint32_t generation) const 
         stats_, abi::right_account_offset(geometry_) + line * sizeof(abi::RightAccount));
     if (account.generation.load(std::memory_order_relaxed) != generation) continue;
     sum += {read(account.kept), read(account.broken), read(account.declined), read(account.no_answer),
-            read(account.refused)};
+            read(account.refused), read(account.over_limit)};
   }
   return sum;
 }

@@ -24,6 +24,7 @@ struct Outcomes {
   std::uint64_t declined = 0;
   std::uint64_t no_answer = 0;
   std::uint64_t refused = 0;
+  std::uint64_t over_limit = 0;  // of those: beyond the right's own rate or number in flight
   Outcomes& operator+=(const Outcomes& other);
 };
 
