@@ -34,6 +34,13 @@ Json to_json(const ProcessRecord& p) {
           {"verdict", p.verdict}};
 }
 
+void put_maker(Json& map, const Maker& maker) {
+  map["maker"] = maker.process;
+  map["maker_generation"] = maker.generation;
+  map["instance"] = maker.instance;
+  map["life"] = maker.life;
+}
+
 Json to_json(const RightRecord& r) {
   Json map{{"type", "right"},
            {"slot", r.slot},
@@ -54,12 +61,9 @@ Json to_json(const RightRecord& r) {
     map["parent"] = r.parent->slot;
     map["parent_generation"] = r.parent->generation;
   }
-  if (r.maker) {
-    map["maker"] = r.maker->process;
-    map["maker_generation"] = r.maker->generation;
-    map["instance"] = r.maker->instance;
-  }
+  if (r.maker) put_maker(map, *r.maker);
   if (!r.token.empty()) map["token"] = r.token;
+  if (!r.name.empty()) map["right_name"] = r.name;
   if (r.holding) {
     map["holder"] = r.holding->process;
     map["holder_generation"] = r.holding->generation;
@@ -85,6 +89,28 @@ Json to_json(const Happened& h) {
   return {{"type", "happened"}, {"what", h.what}, {"process", h.process}, {"generation", h.generation}, {"text", h.text}};
 }
 
+Json to_json(const AdvertRecord& a) {
+  Json map{{"type", "advert"}, {"text", a.text}, {"tags", a.tags}};
+  put_maker(map, a.who);
+  if (a.open) {
+    map["open"] = a.open->slot;
+    map["open_generation"] = a.open->generation;
+  }
+  return map;
+}
+Json to_json(const DropAdvert& d) { return {{"type", "drop_advert"}, {"process", d.process}}; }
+Json to_json(const WatchRecord& w) {
+  Json map{{"type", "watch"}, {"slot", w.right.slot}, {"generation", w.right.generation}, {"number", w.number}};
+  put_maker(map, w.who);
+  return map;
+}
+Json to_json(const DropWatch& d) {
+  return {{"type", "drop_watch"},
+          {"slot", d.right.slot},
+          {"generation", d.right.generation},
+          {"process", d.process}};
+}
+
 /// Takes fields out of one map; remembers whether any was missing or did not fit.
 class Fields {
  public:
@@ -100,6 +126,13 @@ class Fields {
     } else if constexpr (std::is_same_v<T, std::string>) {
       if (!found->is_string()) return wrong(name);
       value = found->get_ref<const std::string&>();
+    } else if constexpr (std::is_same_v<T, std::vector<std::string>>) {
+      if (!found->is_array()) return wrong(name);
+      for (const Json& one : *found)
+        if (one.is_string())
+          value.push_back(one.get_ref<const std::string&>());
+        else
+          return wrong(name);
     } else if constexpr (std::is_same_v<T, Key>) {
       if (!found->is_binary() || found->get_binary().size() != value.size()) return wrong(name);
       std::copy(found->get_binary().begin(), found->get_binary().end(), value.begin());
@@ -130,6 +163,13 @@ class Fields {
 
 std::unexpected<Error> corrupt(std::string cause) {
   return fail(Errc::corrupt, "read a journal record", std::move(cause));
+}
+
+void take_maker(Fields& in, Maker& maker) {
+  in.take("maker", maker.process);
+  in.take("maker_generation", maker.generation);
+  in.take("instance", maker.instance);
+  in.take_if_there("life", maker.life);
 }
 
 Result<Change> change_from(const Json& map) {
@@ -185,12 +225,10 @@ Result<Change> change_from(const Json& map) {
       in.take("parent_generation", parent.generation);
     }
     if (in.has("maker")) {
-      Maker& maker = r.maker.emplace();
-      in.take("maker", maker.process);
-      in.take("maker_generation", maker.generation);
-      in.take("instance", maker.instance);
+      take_maker(in, r.maker.emplace());
     }
     in.take_if_there("token", r.token);
+    in.take_if_there("right_name", r.name);
     if (in.has("handle")) {
       Holding& holding = r.holding.emplace();
       in.take("holder", holding.process);
@@ -225,6 +263,34 @@ Result<Change> change_from(const Json& map) {
     in.take("generation", h.generation);
     in.take("text", h.text);
     change = std::move(h);
+  } else if (type == "advert") {
+    AdvertRecord a;
+    take_maker(in, a.who);
+    in.take("text", a.text);
+    in.take("tags", a.tags);
+    if (in.has("open")) {
+      abi::RightRef& open = a.open.emplace();
+      in.take("open", open.slot);
+      in.take("open_generation", open.generation);
+    }
+    change = std::move(a);
+  } else if (type == "drop_advert") {
+    DropAdvert d;
+    in.take("process", d.process);
+    change = d;
+  } else if (type == "watch") {
+    WatchRecord w;
+    in.take("slot", w.right.slot);
+    in.take("generation", w.right.generation);
+    in.take("number", w.number);
+    take_maker(in, w.who);
+    change = w;
+  } else if (type == "drop_watch") {
+    DropWatch d;
+    in.take("slot", d.right.slot);
+    in.take("generation", d.right.generation);
+    in.take("process", d.process);
+    change = d;
   } else {
     return corrupt("unknown type \"" + type + "\", which a newer version may have written");
   }

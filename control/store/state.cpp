@@ -62,6 +62,10 @@ void State::apply(const Change& change) {
                  [&](const FreeSlot& free) { free_slots_[free.slot] = free; },
                  [&](const FreeIndex& free) { free_indices_[free.index] = free.next_generation; },
                  [&](const Happened&) {},
+                 [&](const AdvertRecord& advert) { adverts_[advert.who.process] = advert; },
+                 [&](const DropAdvert& drop) { adverts_.erase(drop.process); },
+                 [&](const WatchRecord& watch) { put_watch(watch); },
+                 [&](const DropWatch& drop) { drop_watch(drop); },
              },
              change);
 }
@@ -80,6 +84,14 @@ Before State::before(const Change& change) const {
       before.next_generation = free->second;
     return before;
   };
+  const auto of_advert = [this](std::uint32_t process) -> Before {
+    const AdvertRecord* found = advert(process);
+    return AdvertBefore{process, found == nullptr ? std::nullopt : std::optional(*found)};
+  };
+  const auto of_watch = [this](const DropWatch& key) -> Before {
+    const WatchRecord* found = watch(key.right, key.process);
+    return WatchBefore{key, found == nullptr ? std::nullopt : std::optional(*found)};
+  };
   return std::visit(Overloaded{
                         [&](const ProcessRecord& process) { return of_index(process.index); },
                         [&](const DropProcess& drop) { return of_index(drop.index); },
@@ -88,6 +100,10 @@ Before State::before(const Change& change) const {
                         [&](const DropRight& drop) { return of_slot(drop.slot); },
                         [&](const FreeSlot& free) { return of_slot(free.slot); },
                         [&](const Happened&) -> Before { return std::monostate{}; },
+                        [&](const AdvertRecord& advert) { return of_advert(advert.who.process); },
+                        [&](const DropAdvert& drop) { return of_advert(drop.process); },
+                        [&](const WatchRecord& watch) { return of_watch({watch.right, watch.who.process}); },
+                        [&](const DropWatch& drop) { return of_watch(drop); },
                     },
                     change);
 }
@@ -103,6 +119,30 @@ void State::take_back(const Before& before) {
     free_indices_.erase(index->index);
     if (index->process) processes_[index->index] = *index->process;
     if (index->next_generation) free_indices_[index->index] = *index->next_generation;
+  } else if (const auto* advert = std::get_if<AdvertBefore>(&before)) {
+    adverts_.erase(advert->process);
+    if (advert->advert) adverts_[advert->process] = *advert->advert;
+  } else if (const auto* watch = std::get_if<WatchBefore>(&before)) {
+    drop_watch(watch->key);
+    if (watch->watch) put_watch(*watch->watch);
+  }
+}
+
+void State::put_watch(const WatchRecord& watch) {
+  const RightKey key{watch.right.slot, watch.right.generation};
+  watches_[key][watch.who.process] = watch;
+  watching_[watch.who.process].insert(key);
+}
+
+void State::drop_watch(const DropWatch& drop) {
+  const RightKey key{drop.right.slot, drop.right.generation};
+  if (const auto right = watches_.find(key); right != watches_.end()) {
+    right->second.erase(drop.process);
+    if (right->second.empty()) watches_.erase(right);
+  }
+  if (const auto process = watching_.find(drop.process); process != watching_.end()) {
+    process->second.erase(key);
+    if (process->second.empty()) watching_.erase(process);
   }
 }
 
@@ -113,6 +153,7 @@ void State::put_right(const RightRecord& right) {
   if (right.holding) held_[right.holding->process][right.holding->handle] = right.slot;
   if (right.parent) children_[right.parent->slot].insert(right.slot);
   if (right.maker) made_[right.maker->process].insert(right.slot);
+  if (!right.name.empty()) named_[right.name] = right.slot;
 }
 
 void State::drop_right(std::uint32_t slot) {
@@ -138,6 +179,8 @@ void State::drop_right(std::uint32_t slot) {
     internal_.erase(own);
   if (found->second.parent) leave(children_, found->second.parent->slot);
   if (found->second.maker) leave(made_, found->second.maker->process);
+  if (const auto name = named_.find(found->second.name); name != named_.end() && name->second == slot)
+    named_.erase(name);
   rights_.erase(found);
 }
 
@@ -204,6 +247,61 @@ std::vector<RightRecord> State::made_by(std::uint32_t process) const {
   return found;
 }
 
+const RightRecord* State::right_named(std::string_view name) const {
+  const auto found = named_.find(name);
+  return found == named_.end() ? nullptr : right(found->second);
+}
+
+const AdvertRecord* State::advert(std::uint32_t process) const {
+  const auto found = adverts_.find(process);
+  return found == adverts_.end() ? nullptr : &found->second;
+}
+
+std::vector<WatchRecord> State::watches_on(const abi::RightRef& right) const {
+  std::vector<WatchRecord> found;
+  const auto watches = watches_.find({right.slot, right.generation});
+  if (watches == watches_.end()) return found;
+  for (const auto& [process, watch] : watches->second) found.push_back(watch);
+  return found;
+}
+
+std::vector<WatchRecord> State::watches_of(std::uint32_t process) const {
+  std::vector<WatchRecord> found;
+  const auto rights = watching_.find(process);
+  if (rights == watching_.end()) return found;
+  for (const RightKey& key : rights->second) found.push_back(watches_.at(key).at(process));
+  return found;
+}
+
+const WatchRecord* State::watch(const abi::RightRef& right, std::uint32_t process) const {
+  const auto watches = watches_.find({right.slot, right.generation});
+  if (watches == watches_.end()) return nullptr;
+  const auto found = watches->second.find(process);
+  return found == watches->second.end() ? nullptr : &found->second;
+}
+
+std::size_t State::nb_watches_of(std::uint32_t process) const {
+  const auto found = watching_.find(process);
+  return found == watching_.end() ? 0 : found->second.size();
+}
+
+std::size_t State::nb_made_by(std::uint32_t process) const {
+  const auto found = made_.find(process);
+  return found == made_.end() ? 0 : found->second.size();
+}
+
+std::vector<std::uint32_t> State::watchers() const {
+  std::vector<std::uint32_t> processes;
+  for (const auto& [process, rights] : watching_) processes.push_back(process);
+  return processes;
+}
+
+std::vector<std::uint32_t> State::makers() const {
+  std::vector<std::uint32_t> processes;
+  for (const auto& [process, slots] : made_) processes.push_back(process);
+  return processes;
+}
+
 const FreeSlot* State::freed(std::uint32_t slot) const {
   const auto found = free_slots_.find(slot);
   return found == free_slots_.end() ? nullptr : &found->second;
@@ -222,6 +320,9 @@ std::vector<Change> State::as_changes() const {
   changes.reserve(processes_.size() + rights_.size() + free_slots_.size() + free_indices_.size());
   for (const auto& [index, process] : processes_) changes.emplace_back(process);
   for (const auto& [slot, right] : rights_) changes.emplace_back(right);
+  for (const auto& [process, advert] : adverts_) changes.emplace_back(advert);
+  for (const auto& [right, watches] : watches_)
+    for (const auto& [process, watch] : watches) changes.emplace_back(watch);
   for (const auto& [slot, free] : free_slots_) changes.emplace_back(free);
   for (const auto& [index, generation] : free_indices_) changes.emplace_back(FreeIndex{index, generation});
   return changes;

@@ -67,6 +67,7 @@ struct Maker {
   std::uint32_t process = 0;
   std::uint32_t generation = 0;
   std::uint32_t instance = 0;
+  std::uint64_t life = 0;  // of its worker: another start of it or of the data plane has another number
   bool operator==(const Maker&) const = default;
 };
 
@@ -89,6 +90,7 @@ struct RightRecord {
   std::optional<abi::RightRef> parent;  // derived from that one, and revoked with it
   std::optional<Maker> maker;           // a function; its handles are the data plane's affair
   std::string token;                    // CID of the token it was redeemed from; empty: none
+  std::string name;                     // by which people call it; unique; empty: none
   std::optional<Holding> holding;       // else people hold it, by its key, or functions under handles of the moment
   bool operator==(const RightRecord&) const = default;
 };
@@ -98,6 +100,28 @@ struct DropProcess {
 };
 struct DropRight {
   std::uint32_t slot = 0;
+};
+/// What a function says of itself, so that others find it. It lasts as long as that instance; one for each process.
+struct AdvertRecord {
+  Maker who;
+  std::string text;
+  std::vector<std::string> tags;
+  std::optional<abi::RightRef> open;  // from which anybody may have a right derived
+  bool operator==(const AdvertRecord&) const = default;
+};
+struct DropAdvert {
+  std::uint32_t process = 0;
+};
+/// An instance that wants to be told when a right dies. One for each right and process.
+struct WatchRecord {
+  abi::RightRef right{};
+  Maker who;
+  std::uint64_t number = 0;  // the asker's own
+  bool operator==(const WatchRecord&) const = default;
+};
+struct DropWatch {
+  abi::RightRef right{};
+  std::uint32_t process = 0;
 };
 /// A slot or index that is free now but was used before: the generation that its next use gets. The last key
 /// stays, so that poll cores can tell a revoked right from a guess.
@@ -120,7 +144,8 @@ struct Happened {
   bool operator==(const Happened&) const = default;
 };
 /// ProcessRecord and RightRecord put: they replace what stood under the same index or slot.
-using Change = std::variant<ProcessRecord, RightRecord, DropProcess, DropRight, FreeSlot, FreeIndex, Happened>;
+using Change = std::variant<ProcessRecord, RightRecord, DropProcess, DropRight, FreeSlot, FreeIndex, Happened,
+                            AdvertRecord, DropAdvert, WatchRecord, DropWatch>;
 
 /// What stood under a slot or an index, or nothing: what puts it there again takes a change back.
 struct SlotBefore {
@@ -133,7 +158,15 @@ struct IndexBefore {
   std::optional<ProcessRecord> process;
   std::optional<std::uint32_t> next_generation;
 };
-using Before = std::variant<std::monostate, SlotBefore, IndexBefore>;
+struct AdvertBefore {
+  std::uint32_t process = 0;
+  std::optional<AdvertRecord> advert;
+};
+struct WatchBefore {
+  DropWatch key;
+  std::optional<WatchRecord> watch;
+};
+using Before = std::variant<std::monostate, SlotBefore, IndexBefore, AdvertBefore, WatchBefore>;
 
 /// Where something new goes.
 struct Place {
@@ -165,6 +198,22 @@ class State {
   /// What a function had made for it, by any of its instances.
   [[nodiscard]] std::vector<RightRecord> made_by(std::uint32_t process) const;
 
+  /// The one that people call so; null: none.
+  [[nodiscard]] const RightRecord* right_named(std::string_view name) const;
+
+  /// By process.
+  [[nodiscard]] const std::map<std::uint32_t, AdvertRecord>& adverts() const { return adverts_; }
+  [[nodiscard]] const AdvertRecord* advert(std::uint32_t process) const;
+  /// Who wants to be told of this right, and of what a process wants to be told.
+  [[nodiscard]] std::vector<WatchRecord> watches_on(const abi::RightRef& right) const;
+  [[nodiscard]] std::vector<WatchRecord> watches_of(std::uint32_t process) const;
+  [[nodiscard]] const WatchRecord* watch(const abi::RightRef& right, std::uint32_t process) const;
+  [[nodiscard]] std::size_t nb_watches_of(std::uint32_t process) const;
+  [[nodiscard]] std::size_t nb_made_by(std::uint32_t process) const;
+  /// Processes that have any.
+  [[nodiscard]] std::vector<std::uint32_t> watchers() const;
+  [[nodiscard]] std::vector<std::uint32_t> makers() const;
+
   /// Null: the slot is in use, or was never used.
   [[nodiscard]] const FreeSlot* freed(std::uint32_t slot) const;
 
@@ -180,7 +229,10 @@ class State {
  private:
   void put_right(const RightRecord& right);
   void drop_right(std::uint32_t slot);
+  void put_watch(const WatchRecord& watch);
+  void drop_watch(const DropWatch& key);
 
+  using RightKey = std::pair<std::uint32_t, std::uint32_t>;  // slot and generation
   std::map<std::uint32_t, ProcessRecord> processes_;
   std::map<std::uint32_t, RightRecord> rights_;
   std::map<std::uint32_t, std::map<std::uint32_t, std::uint32_t>>
@@ -189,6 +241,10 @@ class State {
   std::map<std::uint32_t, std::uint32_t> internal_;              // process -> slot of its own right
   std::map<std::uint32_t, std::set<std::uint32_t>> children_;  // slot -> slots derived from it
   std::map<std::uint32_t, std::set<std::uint32_t>> made_;      // process -> slots that its function had made
+  std::map<std::string, std::uint32_t, std::less<>> named_;    // name -> slot
+  std::map<std::uint32_t, AdvertRecord> adverts_;
+  std::map<RightKey, std::map<std::uint32_t, WatchRecord>> watches_;  // by right, then by process
+  std::map<std::uint32_t, std::set<RightKey>> watching_;              // process -> rights, of watches_
   std::map<std::uint32_t, FreeSlot> free_slots_;
   std::map<std::uint32_t, std::uint32_t> free_indices_;  // index -> next generation
 };
