@@ -10,6 +10,12 @@
  * A function may ask others: a request to a granted handle is taken or not at once, and what comes of it arrives later as a
  * message of its own, with the same id: PG_ANSWER, or PG_NON_COMMITMENT with a reason. Exactly one comes, unless the asker
  * is restarted meanwhile. A request sent while another is in hand (received last) gets at most the time that one has left.
+ *
+ * Requests and answers may carry up to four rights: handles of the sender, for which the receiver gets handles of its own that
+ * stand for the same rights, with the same quota and label. All of them arrive or none. Handles that came with messages last as
+ * long as the instance; a handle that was moved, or given back (pg_drop in pg_control.h), may stand for something else later.
+ *
+ * Everything else (minting rights, deriving, revoking, timers, ...) is a request to PG_HANDLE_CONTROL: see pg_control.h.
  */
 #ifndef PROMISEGRID_H
 #define PROMISEGRID_H
@@ -27,12 +33,18 @@ extern "C" {
 /* Handles that every process has. */
 #define PG_HANDLE_NONE 0u
 #define PG_HANDLE_SELF 1u    /* own receive right */
-#define PG_HANDLE_CONTROL 2u /* promise protocol */
+#define PG_HANDLE_CONTROL 2u /* abi/wire/promise-1.md */
 #define PG_HANDLE_LOG 3u     /* each notice sent here is one line of `pgrid logs` */
 
 /* Rights granted to the process, n from 0 in the order of `pgrid deploy --grant`; `pgrid inspect` shows which is which. */
 #define PG_HANDLE_GRANTED(n) (4u + (n))
 #define PG_GRANTS_MAX 15u
+/* Handles behind those are of rights that came with messages: as many as are left below this number. */
+#define PG_HANDLES_MAX 64u
+#define PG_CARRIED_MAX 4u
+
+/* How a right is carried. Granted handles can be copied only. */
+enum pg_mode { PG_COPY = 1, PG_MOVE = 2 };
 
 enum pg_kind { PG_REQUEST = 0, PG_ANSWER = 1, PG_NON_COMMITMENT = 2, PG_NOTICE = 3 };
 
@@ -52,11 +64,11 @@ enum pg_reason {
 
 /* Negative results of send and receive. */
 enum pg_error {
-  PG_ERROR_HANDLE = -1,   /* no such handle, or a reply handle that was used or has passed its deadline */
+  PG_ERROR_HANDLE = -1,   /* no such handle (to, or carried), or a reply handle that was used or has passed its deadline */
   PG_ERROR_BUSY = -2,     /* no room now; try again at the next activation */
   PG_ERROR_LENGTH = -3,   /* send: too large or shorter than a header; receive: capacity too small, nothing lost */
   PG_ERROR_POINTER = -4,  /* outside the memory */
-  PG_ERROR_MESSAGE = -5   /* unknown version or kind, reserved bytes not zero, or kind does not fit the handle */
+  PG_ERROR_MESSAGE = -5   /* unknown version, kind or mode, reserved bytes not zero, or kind does not fit the handle */
 };
 
 /* A message: this header, little-endian, then body_length bytes. */
@@ -70,8 +82,10 @@ struct pg_message {
   uint8_t id[8];          /* the sender's; of a reply: ignored, the node puts in the request's */
   uint64_t label;         /* receive: of the right it came through; send: 0 */
   uint32_t deadline_us;   /* receive: time that was left at dispatch; send: asked for, 0: the right's maximum */
-  uint32_t rights[4];     /* carried handles, PG_HANDLE_NONE where there is none */
-  uint8_t rights_mode[4]; /* send: 1 copy, 2 move; 0 where there is none */
+  uint32_t rights[4];     /* carried handles, without gaps; PG_HANDLE_NONE where there is none. Receive: handles that this
+                             instance now holds. A non-commitment brings back those that its request was to move, when the
+                             request reached nobody */
+  uint8_t rights_mode[4]; /* send: enum pg_mode, 0: nothing is carried there, whatever the handle; receive: 0 */
   uint32_t reserved[2];   /* 0 */
 };
 #ifndef __cplusplus
@@ -110,14 +124,40 @@ static inline void pg_zero_(void* memory, uint32_t length) {
   for (uint32_t i = 0; i < length; ++i) ((volatile uint8_t*)memory)[i] = 0;
 }
 
-/* Turns a received request into its answer: the body is what `message` holds. */
-static inline int32_t pg_answer(struct pg_buffer* message, uint32_t body_length) {
+/* Nothing is carried. */
+static inline void pg_carry_nothing(struct pg_buffer* message) {
+  for (uint32_t i = 0; i < PG_CARRIED_MAX; ++i) {
+    message->header.rights[i] = PG_HANDLE_NONE;
+    message->header.rights_mode[i] = 0;
+  }
+}
+
+/* One more right for a message that is about to be sent, by pg_send_message: 0, or PG_ERROR_LENGTH: it carries four. A moved
+ * one is not this function's any more when send took the message. */
+static inline int32_t pg_carry(struct pg_buffer* message, uint32_t handle, enum pg_mode mode) {
+  for (uint32_t i = 0; i < PG_CARRIED_MAX; ++i) {
+    if (message->header.rights_mode[i] != 0) continue;
+    message->header.rights[i] = handle;
+    message->header.rights_mode[i] = (uint8_t)mode;
+    return 0;
+  }
+  return PG_ERROR_LENGTH;
+}
+
+/* Makes the header of a received request that of its answer, which carries nothing yet. */
+static inline void pg_make_answer(struct pg_buffer* message, uint32_t body_length) {
   message->header.kind = PG_ANSWER;
   message->header.reason = PG_REASON_NONE;
   message->header.to = message->header.reply;
   message->header.reply = PG_HANDLE_NONE;
   message->header.label = 0;
   message->header.body_length = body_length;
+  pg_carry_nothing(message);
+}
+
+/* Turns a received request into its answer: the body is what `message` holds. */
+static inline int32_t pg_answer(struct pg_buffer* message, uint32_t body_length) {
+  pg_make_answer(message, body_length);
   return pg_send_message(message);
 }
 
@@ -129,18 +169,24 @@ static inline int32_t pg_decline(struct pg_buffer* message) {
   message->header.reply = PG_HANDLE_NONE;
   message->header.label = 0;
   message->header.body_length = 0;
+  pg_carry_nothing(message);
   return pg_send_message(message);
 }
 
-/* Makes a request to a granted handle of `message`, whose body is there already, and sends it. What comes of it has the
- * same id. 0: taken; < 0: enum pg_error (PG_ERROR_BUSY: too many of this process's requests are waiting). */
-static inline int32_t pg_request(struct pg_buffer* message, uint32_t to, uint64_t id, uint32_t body_length) {
+/* Makes the header of a request, which carries nothing yet; the body is there already. What comes of it has the same id. */
+static inline void pg_make_request(struct pg_buffer* message, uint32_t to, uint64_t id, uint32_t body_length) {
   pg_zero_(&message->header, sizeof message->header);
   message->header.version = PG_ABI_VERSION;
   message->header.kind = PG_REQUEST;
   message->header.to = to;
   message->header.body_length = body_length;
   for (uint32_t i = 0; i < 8; ++i) message->header.id[i] = (uint8_t)(id >> (8 * i));
+}
+
+/* Makes a request to a handle of `message`, whose body is there already, and sends it. What comes of it has the same id.
+ * 0: taken; < 0: enum pg_error (PG_ERROR_BUSY: too many of this process's requests are waiting). */
+static inline int32_t pg_request(struct pg_buffer* message, uint32_t to, uint64_t id, uint32_t body_length) {
+  pg_make_request(message, to, id, body_length);
   return pg_send_message(message);
 }
 

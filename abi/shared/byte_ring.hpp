@@ -88,6 +88,13 @@ class RingProducer {
     refresh_head();
     return free_cached();
   }
+  /// The end of the record that `reserve` gave, for `is_read`.
+  [[nodiscard]] std::uint64_t reserved_until() const noexcept { return tail_ + reserved_; }
+  /// Whether the consumer has released everything up to there.
+  [[nodiscard]] bool is_read(std::uint64_t until) noexcept {
+    if (head_ < until) refresh_head();
+    return head_ >= until;
+  }
   [[nodiscard]] bool corrupt() const noexcept { return corrupt_; }
   [[nodiscard]] std::uint32_t capacity() const noexcept { return capacity_; }
 

@@ -33,9 +33,10 @@ static_assert(kPollCoresMax == 8 && kInFlightMax == 1u << 14);
 /// A message for a process. `process` and the send-once right were checked by the poll core. A request, or what came of a
 /// request that the process sent itself (answer or non_commitment: `reply_slot` is 0), or a notice from control.
 ///
-/// `rights` are handles of the receiving process that the poll core has filled for it: from now on the worker counts them as
-/// held, and gives them back (ReplyType::drop) when the instance ends or the message is thrown away. In a non_commitment that
-/// refuses a request of the process itself they are those that the request was to move: they stay where they were.
+/// `rights` are handles of the receiving process that the poll core has filled for it (`carried_handle`), the first ones in
+/// front: an instance that receives the message holds them, and when it ends, or the message is thrown away unread, the worker
+/// gives them back (ReplyType::drop). In a non_commitment that refuses a request of the process itself they are those that the
+/// request was to move: they stay where they were.
 struct WorkerRequest {
   std::uint32_t length;            // 64 + body
   std::uint8_t kind;               // Kind
@@ -47,11 +48,21 @@ struct WorkerRequest {
   std::uint32_t deadline_us;       // time that is left; of an answer: of the request
   std::uint8_t id[8];              // the sender's
   std::uint64_t label;             // of the right it came through
-  std::uint32_t rights[kCarriedRightsMax];  // handles; 0: none
+  std::uint32_t rights[kCarriedRightsMax];  // carried_handle; 0: none
   std::uint64_t dispatched_tsc;    // when the poll core wrote it
 };
 static_assert(sizeof(WorkerRequest) == kRecordHeader && std::is_trivially_copyable_v<WorkerRequest>);
 static_assert(offsetof(WorkerRequest, id) == 24 && offsetof(WorkerRequest, rights) == 40);
+
+/// A handle that a record brings, and for which generation of the process it is: the index may have another one by the time
+/// the record is read. 6 bits of handle, never 0, and the low 26 of the generation.
+constexpr std::uint32_t carried_handle(std::uint32_t handle, std::uint32_t process_generation) {
+  return handle | process_generation << 6;
+}
+constexpr std::uint32_t handle_of(std::uint32_t carried) { return carried & (kHandlesMax - 1); }
+constexpr std::uint32_t generation_of(std::uint32_t carried) { return carried >> 6; }
+constexpr bool is_same_generation(std::uint32_t one, std::uint32_t other) { return ((one ^ other) & ~0u >> 6) == 0; }
+static_assert(kHandlesMax == 1u << 6);
 
 enum class ReplyType : std::uint8_t {
   answer = 1,   // consumes the send-once right `to_slot`; kind is answer or non_commitment
@@ -61,8 +72,8 @@ enum class ReplyType : std::uint8_t {
   event = 4,    // what became of an instance, or what one did: body says it in words, `violation` in one; `to_slot` restarts
                 // since it was loaded, `to_generation` milliseconds for which it is not served (back-off), `instance` the one
                 // that serves now (0: none at the moment). `reason` none: it was asked to restart
-  drop = 5,     // `process` of `process_generation` gives handles back: the body is a u64, bit n for handle n, from
-                // kFirstCarried on; by way of the worker's home poll core only
+  drop = 5,     // `process` of `process_generation` (its low 26 bits) gives handles back: the body is a u64, bit n for handle
+                // n, from kFirstCarried on; by way of the worker's home poll core only
 };
 
 /// What a function did that its limits forbid.
@@ -101,7 +112,7 @@ struct WorkerReply {
   std::uint32_t rights[kCarriedRightsMax];      // of a send or an answer: the sender's handles
   std::uint8_t rights_mode[kCarriedRightsMax];  // 0 none, 1 copy, 2 move
   std::uint32_t instance;          // of a send: which incarnation asks; comes back with the answer
-  std::uint32_t process_generation;  // of a send, an event and a drop: LoadProcess::generation
+  std::uint32_t process_generation;  // of a send, an event, a drop, and an answer with rights: LoadProcess::generation
   std::uint8_t hops;               // of a send: functions passed, this one included; one more than kHopsMax is refused
   std::uint8_t violation;          // Violation, of an event
   std::uint8_t reserved[2];

@@ -48,7 +48,8 @@ struct alignas(64) WorkerLine {
   std::atomic<std::uint64_t> handled;     // messages handed to guests
   std::atomic<std::uint64_t> rebuilds;    // instances rebuilt after a trap or limit
   std::atomic<std::uint64_t> instances;   // alive now
-  std::uint8_t reserved[32];
+  std::atomic<std::uint64_t> notices_lost;  // from control, because a mailbox was full or their instance had ended
+  std::uint8_t reserved[24];
 };
 static_assert(sizeof(WorkerLine) == 64);
 

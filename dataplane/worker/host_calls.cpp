@@ -5,29 +5,12 @@
 #include <cstddef>
 #include <cstring>
 
-#include "abi/guest/promisegrid.h"
 #include "abi/shared/stats.hpp"
+#include "dataplane/worker/guest_message.hpp"
 #include "dataplane/worker/worker_core.hpp"
 
 namespace pgrid::worker {
 namespace {
-
-static_assert(PG_BODY_MAX == abi::kBodyMax && sizeof(pg_message) == 64);
-
-/// A field of a message in guest memory, which need not be aligned. Field by field, not as a whole: a copy would read
-/// wider than the guest just wrote, which stalls. Nobody else writes there meanwhile: guests share no memory.
-template <typename T>
-T load(const std::byte* message, std::size_t offset) noexcept {
-  T value;
-  std::memcpy(&value, message + offset, sizeof value);
-  return value;
-}
-template <typename T>
-void store(std::byte* message, std::size_t offset, T value) noexcept {
-  std::memcpy(message + offset, &value, sizeof value);
-}
-#define PG_LOAD(message, field) load<decltype(pg_message::field)>(message, offsetof(pg_message, field))
-#define PG_STORE(message, field, value) store<decltype(pg_message::field)>(message, offsetof(pg_message, field), value)
 
 bool is_well_formed(const std::byte* message) noexcept {
   return PG_LOAD(message, version) == PG_ABI_VERSION && PG_LOAD(message, kind) < abi::kKindCount &&
@@ -36,9 +19,7 @@ bool is_well_formed(const std::byte* message) noexcept {
 }
 
 bool carries_rights(const std::byte* message) noexcept {
-  constexpr std::size_t kRights = offsetof(pg_message, rights);
-  return (load<std::uint64_t>(message, kRights) | load<std::uint64_t>(message, kRights + 8) |
-          load<std::uint32_t>(message, offsetof(pg_message, rights_mode))) != 0;
+  return load<std::uint32_t>(message, offsetof(pg_message, rights_mode)) != 0;
 }
 
 /// The first half of the header as a guest sees it, in three stores instead of six; it reads narrower, which does not stall.
@@ -62,7 +43,7 @@ std::size_t unknown(std::size_t length) noexcept {
 
 /// Takes a message away that the guest will not see.
 [[gnu::noinline]] void WorkerCore::drop_front(InstanceSlot& slot) noexcept {
-  pool_.give_back(slot.mailbox.pop(pool_));
+  give_back_message(slot.mailbox.pop(pool_));
   --slot.offered;
 }
 
@@ -110,7 +91,12 @@ inline std::int32_t WorkerCore::receive(std::uint32_t pointer, std::uint32_t cap
   std::memcpy(buffer + offsetof(pg_message, id), header.id, sizeof header.id);
   PG_STORE(buffer, label, label);
   PG_STORE(buffer, deadline_us, header.deadline_us);
-  std::memcpy(buffer + offsetof(pg_message, rights), header.rights, sizeof header.rights);
+  if (header.rights[0] == 0) [[likely]] {
+    store<std::uint64_t>(buffer, offsetof(pg_message, rights), 0);
+    store<std::uint64_t>(buffer, offsetof(pg_message, rights) + sizeof(std::uint64_t), 0);
+  } else {
+    hand_over(slot, header, buffer);
+  }
   store<std::uint32_t>(buffer, offsetof(pg_message, rights_mode), 0);
   store<std::uint64_t>(buffer, offsetof(pg_message, reserved), 0);
   std::memcpy(buffer + sizeof(pg_message), record + abi::kRecordHeader, unknown(body_length));
@@ -160,16 +146,14 @@ inline std::int32_t WorkerCore::answer(std::uint32_t handle, abi::Kind kind, abi
   Outstanding* held = outstanding_.find(ReplyHandle(handle), slot.process);
   if (held == nullptr) return PG_ERROR_HANDLE;
   if (!replies_.answer(slot.process, held->slot, held->generation, kind, reason, body)) return PG_ERROR_BUSY;
-  if (held->slot == slot.handling) slot.handling = 0;
-  held->slot = 0;
-  if (slot.unanswered != 0) --slot.unanswered;
+  answered(slot, *held);
   return 0;
 }
 
 /// To a right that the process holds, by way of the home poll core, which knows what the handle means. It inherits from
 /// the message in hand: one hop more, and no more time than that one has left.
-std::int32_t WorkerCore::request(const std::byte* message, std::uint32_t handle,
-                                                   std::span<const std::byte> body) noexcept {
+std::int32_t WorkerCore::request(const std::byte* message, std::uint32_t handle, std::span<const std::byte> body,
+                                 const CarriedOut* carried) noexcept {
   InstanceSlot& slot = *current_;
   if (!waiting_.is_room(slot.process)) return PG_ERROR_BUSY;
   std::uint32_t deadline_us = PG_LOAD(message, deadline_us);
@@ -188,6 +172,7 @@ std::int32_t WorkerCore::request(const std::byte* message, std::uint32_t handle,
                           .handle = handle,
                           .deadline_us = deadline_us,
                           .hops = static_cast<std::uint8_t>(std::min(hops + 1, 255u)),
+                          .carried = carried,
                           .id = load<std::uint64_t>(message, offsetof(pg_message, id))};
   if (!replies_.request(home_core_, sent, body)) return PG_ERROR_BUSY;
   waiting_.add(slot.process);
@@ -202,7 +187,7 @@ inline std::int32_t WorkerCore::send(std::uint32_t pointer, std::uint32_t length
   if (message == nullptr) return PG_ERROR_POINTER;
   if (PG_LOAD(message, body_length) != length - sizeof(pg_message)) return PG_ERROR_LENGTH;
   if (!is_well_formed(message)) return PG_ERROR_MESSAGE;
-  if (carries_rights(message)) return PG_ERROR_HANDLE;  // no process holds a handle that it could pass on yet
+  if (carries_rights(message)) [[unlikely]] return send_carrying(message, length);
 
   const auto kind = static_cast<abi::Kind>(PG_LOAD(message, kind));
   const auto reason = static_cast<abi::Reason>(PG_LOAD(message, reason));
@@ -214,18 +199,20 @@ inline std::int32_t WorkerCore::send(std::uint32_t pointer, std::uint32_t length
 
 /// What is not an answer.
 [[gnu::noinline]] std::int32_t WorkerCore::send_otherwise(const std::byte* message, std::uint32_t to, abi::Kind kind,
-                                                          abi::Reason reason, std::span<const std::byte> body) noexcept {
+                                                          abi::Reason reason, std::span<const std::byte> body,
+                                                          const CarriedOut* carried) noexcept {
   if (to == PG_HANDLE_LOG) {
     if (kind != abi::Kind::notice) return PG_ERROR_MESSAGE;
     return replies_.log(home_core_, current_->process, body) ? 0 : PG_ERROR_BUSY;
   }
-  if (to >= 32 || (current_->handles >> to & 1) == 0) {  // bits of granted handles only
+  // Control is there for everybody; the bits are of grants and of what came with messages.
+  if (to != PG_HANDLE_CONTROL && (to >= abi::kHandlesMax || (current_->handles >> to & 1) == 0)) {
     note_misused_handle(*current_, to);
     return PG_ERROR_HANDLE;
   }
   if (kind != abi::Kind::request || reason != abi::Reason::none || PG_LOAD(message, reply) > PG_HANDLE_SELF)
     return PG_ERROR_MESSAGE;
-  return request(message, to, body);
+  return request(message, to, body, carried);
 }
 
 // As guests call them. Last, so that all of the above is part of them.

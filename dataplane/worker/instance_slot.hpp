@@ -39,7 +39,7 @@ struct alignas(64) InstanceSlot {
   std::uint64_t debt_ns = 0;     // CPU time that it used beyond its quantum, and has not sat out yet
   std::byte* buffer = nullptr;    // where the guest received last: only to be fetched ahead
   std::uint32_t incarnation = 0;  // of the instance; never the same twice on one worker
-  std::uint32_t handles = 0;      // bit n: the process holds handle n
+  std::uint64_t handles = 0;      // bit n: the process holds handle n, by a grant or because it came with a message
 
   std::uint32_t generation = 0;
   abi::ProcessLimits limits{};
@@ -57,6 +57,11 @@ struct alignas(64) InstanceSlot {
 
   bool gave_up = false;           // no instance and no service until somebody restarts it
   abi::Reason turned_away = abi::Reason::busy;  // what a message for which there is no room is told
+
+  std::uint64_t given_back = 0;   // handles that it does not hold any more, and poll cores do not know yet
+  bool gives_back = false;        // in the list of those that have such
+  bool has_notices = false;       // in its mailbox there may be notices for this instance alone
+  InstanceSlot* next_to_give_back = nullptr;
 
   Untold untold;
   bool event_waits = false;       // in the list of those with something untold

@@ -16,13 +16,15 @@ inline constexpr std::uint32_t kNoMessage = ~0u;
 
 /// In place of a send-once right: what came of a request that the process sent itself. No right has this number.
 inline constexpr std::uint32_t kOwnAnswer = 1;
-static_assert(!abi::is_send_once(kOwnAnswer));
+/// Likewise: a notice for this instance and no other.
+inline constexpr std::uint32_t kOwnNotice = 2;
+static_assert(!abi::is_send_once(kOwnAnswer) && !abi::is_send_once(kOwnNotice));
 
 /// One waiting message. Half a cache line: a burst of 32 stays within 16 lines.
 struct alignas(32) Message {
   const std::byte* record;         // WorkerRequest and body: in a request ring, or in the pool
   std::uint32_t body_length;       // checked by the ring
-  std::uint32_t reply_slot;        // checked send-once right, or kOwnAnswer; 0: nobody waits for an answer
+  std::uint32_t reply_slot;        // checked send-once right, kOwnAnswer or kOwnNotice; 0: nobody waits for an answer
   std::uint32_t reply_generation;
   std::uint32_t offered;           // activations that were offered it and returned without reading it
   std::uint32_t next;              // in its mailbox, or in the pool's free list

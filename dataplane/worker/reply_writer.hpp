@@ -17,6 +17,13 @@ namespace pgrid::worker {
 
 inline constexpr std::size_t kPrefetchAhead = 8 * 128;  // bytes: eight answers of 64 bytes; past the end it does no harm
 
+/// Handles of the sender that a message takes along, as its record has them.
+struct CarriedOut {
+  std::uint32_t handles[abi::kCarriedRightsMax];
+  std::uint8_t modes[abi::kCarriedRightsMax];
+  std::uint64_t moved = 0;  // bit n: handle n is not the sender's any more
+};
+
 /// A guest's request on its way to its home poll core (abi::WorkerReply of type send).
 struct GuestRequest {
   std::uint32_t process;
@@ -25,6 +32,7 @@ struct GuestRequest {
   std::uint32_t handle;
   std::uint32_t deadline_us;
   std::uint8_t hops;
+  const CarriedOut* carried;  // nullptr: nothing
   std::uint64_t id;
 };
 
@@ -96,7 +104,39 @@ class ReplyWriter {
     header.instance = request.incarnation;
     header.process_generation = request.process_generation;
     header.hops = request.hops;
+    if (request.carried != nullptr) add(header, core, *request.carried);
     commit(core);
+    return true;
+  }
+  /// As `answer`, with rights. `process_generation`: whose handles they are.
+  [[nodiscard]] bool answer_carrying(std::uint32_t process, std::uint32_t process_generation, std::uint32_t slot,
+                                     std::uint32_t generation, const CarriedOut& carried,
+                                     std::span<const std::byte> body) noexcept {
+    const std::uint32_t core = abi::send_once_core(slot);
+    std::byte* record = rings_[core].reserve(abi::kRecordHeader + static_cast<std::uint32_t>(body.size()));
+    if (record == nullptr) return false;
+    write(record, abi::ReplyType::answer, abi::Kind::answer, abi::Reason::none, process, slot, generation, body);
+    auto& header = *reinterpret_cast<abi::WorkerReply*>(record);
+    header.process_generation = process_generation;
+    add(header, core, carried);
+    commit(core);
+    return true;
+  }
+  /// Handles that a process gives back (abi::ReplyType::drop). False: as `log`.
+  [[nodiscard]] bool drop(std::uint32_t core, std::uint32_t process, std::uint32_t process_generation,
+                          std::uint64_t handles) noexcept {
+    std::byte* record = reserve_beside_answers(core, sizeof handles);
+    if (record == nullptr) return false;
+    write(record, abi::ReplyType::drop, abi::Kind::notice, abi::Reason::none, process, 0, 0,
+          std::as_bytes(std::span(&handles, 1)));
+    reinterpret_cast<abi::WorkerReply*>(record)->process_generation = process_generation;
+    commit(core);
+    return true;
+  }
+  /// Whether what was sent with rights by way of other poll cores than `core` has been taken there.
+  [[nodiscard]] bool others_have_read(std::uint32_t core) noexcept {
+    for (std::uint32_t other = 0; other < cores_; ++other)
+      if (other != core && !rings_[other].is_read(carried_until_[other])) return false;
     return true;
   }
 
@@ -132,6 +172,11 @@ class ReplyWriter {
   [[nodiscard]] std::byte* reserve_beside_answers(std::uint32_t core, std::size_t body) noexcept {
     return rings_[core].reserve(abi::kRecordHeader + static_cast<std::uint32_t>(body), answer_part_);
   }
+  void add(abi::WorkerReply& header, std::uint32_t core, const CarriedOut& carried) noexcept {
+    std::memcpy(header.rights, carried.handles, sizeof header.rights);
+    std::memcpy(header.rights_mode, carried.modes, sizeof header.rights_mode);
+    carried_until_[core] = rings_[core].reserved_until();
+  }
   void commit(std::uint32_t core) noexcept {
     rings_[core].commit();
     written_ |= 1u << core;
@@ -141,6 +186,7 @@ class ReplyWriter {
   std::uint32_t cores_;
   std::uint32_t answer_part_;
   std::uint32_t written_ = 0;  // bit per poll core: committed, not published
+  std::uint64_t carried_until_[abi::kPollCoresMax] = {};  // end of the last record with rights
 };
 
 }  // namespace pgrid::worker

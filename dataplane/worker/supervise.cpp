@@ -75,13 +75,15 @@ std::unique_ptr<InstanceSlot> WorkerCore::detach(std::uint32_t process, std::uin
   if (slot->ready) ready_.remove(*slot);
   if (slot->left_alone) left_alone_.remove(*slot);
   drop_instance(*slot);
+  forget_given_back(*slot);
   return slot;
 }
 
 void WorkerCore::set_handle(std::uint32_t process, std::uint32_t generation, std::uint32_t handle, bool held) noexcept {
   InstanceSlot* slot = process < slots_.size() ? slots_[process].get() : nullptr;
   if (slot == nullptr || slot->generation != generation || !abi::is_grant(handle)) return;
-  slot->handles = held ? slot->handles | 1u << handle : slot->handles & ~(1u << handle);
+  const std::uint64_t bit = std::uint64_t{1} << handle;
+  slot->handles = held ? slot->handles | bit : slot->handles & ~bit;
 }
 
 /// Zeroes its memory and gives its place in the pool back. What came of its requests is nobody's now.
@@ -92,11 +94,14 @@ void WorkerCore::drop_instance(InstanceSlot& slot) noexcept {
   if (!slot.instance) return;
   slot.instance.reset();
   line_.instances.fetch_sub(1, std::memory_order_relaxed);
-  if (waiting_.of(slot.process) == 0) return;
+  give_back_all(slot);
+  if (waiting_.of(slot.process) == 0 && !slot.has_notices) return;
+  slot.has_notices = false;
   slot.mailbox.remove_if(pool_, [&](std::uint32_t index) {
-    if (pool_[index].reply_slot != kOwnAnswer) return false;
-    waiting_.remove(slot.process);
-    pool_.give_back(index);
+    const std::uint32_t reply_slot = pool_[index].reply_slot;
+    if (reply_slot != kOwnAnswer && reply_slot != kOwnNotice) return false;
+    if (reply_slot == kOwnAnswer) waiting_.remove(slot.process);
+    give_back_message(index);
     return true;
   });
 }

@@ -14,11 +14,6 @@ std::uint32_t pool_size(const abi::Geometry& geometry) {
   return geometry.poll_cores * 2 * abi::worker_in_flight_max(geometry) + abi::guest_requests_max(geometry);
 }
 
-template <typename T>
-T read_once(const T& shared) noexcept {
-  return *static_cast<const volatile T*>(&shared);
-}
-
 }  // namespace
 
 WorkerCore::WorkerCore(std::byte* segment, const abi::Geometry& geometry, std::uint32_t worker, std::uint64_t tsc_hz,
@@ -47,6 +42,7 @@ WorkerCore::WorkerCore(std::byte* segment, const abi::Geometry& geometry, std::u
 /// owes anything.
 bool WorkerCore::turn() noexcept {
   if (!left_alone_.empty() || !waiting_events_.empty()) [[unlikely]] supervise();
+  if (!giving_back_.empty()) [[unlikely]] tell_all_given_back();
   for (std::uint32_t core = 0; core < geometry_.poll_cores; ++core) drain(core);
   bool found = drained_ != 0;
   const InstanceSlot* const last = ready_.last();  // those that become ready again wait for the next turn
@@ -68,17 +64,20 @@ bool WorkerCore::turn() noexcept {
 /// Reads each field of the record once: in the ring it may change, if the poll core is not honest.
 inline void WorkerCore::accept(std::uint32_t poll_core, const abi::RingRecord& record) noexcept {
   const auto& request = *reinterpret_cast<const abi::WorkerRequest*>(record.data);
-  const std::uint32_t process = read_once(request.process);
+  static_assert(static_cast<std::uint32_t>(abi::Kind::request) == 0);
+  if ((read_once(request.kind) | read_once(request.rights[0])) != 0) [[unlikely]]
+    return accept_other(poll_core, record);
   const std::uint32_t reply_slot = read_once(request.reply_slot);
+  keep(record, outstanding_.is_valid(reply_slot, poll_core) ? reply_slot : 0);
+}
+
+/// Puts a message into its mailbox, or says why not. `reply_slot` is Message's.
+[[gnu::always_inline]] inline void WorkerCore::keep(const abi::RingRecord& record, std::uint32_t reply_slot) noexcept {
+  const auto& request = *reinterpret_cast<const abi::WorkerRequest*>(record.data);
+  const std::uint32_t process = read_once(request.process);
   const std::uint32_t reply_generation = read_once(request.reply_generation);
-  const auto kind = static_cast<abi::Kind>(read_once(request.kind));
-  if (kind == abi::Kind::answer || kind == abi::Kind::non_commitment) [[unlikely]]
-    return accept_answer(process, reply_generation, record);
-  const bool answerable = outstanding_.is_valid(reply_slot, poll_core);
-  const auto say = [&](abi::Reason reason) {
-    if (answerable) refuse(process, reply_slot, reply_generation, reason);
-  };
   InstanceSlot* slot = process < abi::kProcessesMax ? slots_[process].get() : nullptr;
+  const auto say = [&](abi::Reason reason) { turn_away(record, reply_slot, reply_generation, reason); };
   if (slot == nullptr) return say(abi::Reason::busy);  // not loaded yet, or just removed: nothing was done
   if (slot->mailbox.count() >= slot->room) return say(slot->turned_away);
   const std::uint32_t index = pool_.take();
@@ -87,11 +86,43 @@ inline void WorkerCore::accept(std::uint32_t poll_core, const abi::RingRecord& r
   Message& message = pool_[index];
   message.record = record.data;
   message.body_length = record.length - abi::kRecordHeader;
-  message.reply_slot = answerable ? reply_slot : 0;
+  message.reply_slot = reply_slot;
   message.reply_generation = reply_generation;
   message.offered = 0;
   slot->mailbox.push(pool_, index);
   if (!slot->ready) make_ready(*slot);
+}
+
+/// Whoever waits for an answer is told at once; what came with the message is given back.
+void WorkerCore::turn_away(const abi::RingRecord& record, std::uint32_t reply_slot, std::uint32_t reply_generation,
+                           abi::Reason reason) noexcept {
+  const auto& request = *reinterpret_cast<const abi::WorkerRequest*>(record.data);
+  if (abi::is_send_once(reply_slot)) refuse(read_once(request.process), reply_slot, reply_generation, reason);
+  if (read_once(request.rights[0]) != 0) [[unlikely]] give_back(request);
+  if (read_once(request.kind) == static_cast<std::uint8_t>(abi::Kind::notice)) abi::bump(line_.notices_lost);
+}
+
+/// What is no request, or brings rights.
+[[gnu::noinline]] void WorkerCore::accept_other(std::uint32_t poll_core, const abi::RingRecord& record) noexcept {
+  const auto& request = *reinterpret_cast<const abi::WorkerRequest*>(record.data);
+  const std::uint32_t process = read_once(request.process);
+  const std::uint32_t for_whom = read_once(request.reply_generation);
+  const auto kind = static_cast<abi::Kind>(read_once(request.kind));
+  if (kind == abi::Kind::answer || kind == abi::Kind::non_commitment) return accept_answer(process, for_whom, record);
+
+  std::uint32_t reply_slot = read_once(request.reply_slot);
+  if (!outstanding_.is_valid(reply_slot, poll_core)) reply_slot = 0;
+  InstanceSlot* slot = process < slots_.size() ? slots_[process].get() : nullptr;
+  const std::uint32_t brought = read_once(request.rights[0]);
+  // The index had another process when this was sent.
+  if (slot != nullptr && brought != 0 && !abi::is_same_generation(slot->generation, abi::generation_of(brought)))
+    return turn_away(record, reply_slot, for_whom, abi::Reason::busy);
+  if (slot != nullptr && kind == abi::Kind::notice && for_whom != 0) {
+    if (for_whom != slot->incarnation) return turn_away(record, 0, 0, abi::Reason::busy);
+    slot->has_notices = true;
+    reply_slot = kOwnNotice;
+  }
+  keep(record, reply_slot);
 }
 
 /// What came of a guest's request. There is room for it whatever waits: see WaitingRequests.
@@ -100,7 +131,11 @@ inline void WorkerCore::accept(std::uint32_t poll_core, const abi::RingRecord& r
   InstanceSlot* slot = process < slots_.size() ? slots_[process].get() : nullptr;
   const bool is_awaited = slot != nullptr && slot->incarnation != 0 && slot->incarnation == incarnation;
   const std::uint32_t index = is_awaited ? pool_.take() : kNoMessage;
-  if (index == kNoMessage) return waiting_.remove(process);  // who asked is gone
+  if (index == kNoMessage) {  // who asked is gone
+    const auto& answer = *reinterpret_cast<const abi::WorkerRequest*>(record.data);
+    if (read_once(answer.rights[0]) != 0) give_back(answer);
+    return waiting_.remove(process);
+  }
   Message& message = pool_[index];
   message.record = record.data;
   message.body_length = record.length - abi::kRecordHeader;
@@ -219,9 +254,9 @@ void WorkerCore::refuse_front(InstanceSlot& slot, abi::Reason reason) noexcept {
   const Message& message = pool_[index];
   if (message.reply_slot == kOwnAnswer)
     waiting_.remove(slot.process);
-  else if (message.reply_slot != 0)
+  else if (abi::is_send_once(message.reply_slot))
     refuse(slot.process, message.reply_slot, message.reply_generation, reason);
-  pool_.give_back(index);
+  give_back_message(index);
 }
 
 void WorkerCore::refuse_waiting(InstanceSlot& slot, abi::Reason reason) noexcept {

@@ -24,6 +24,12 @@ inline constexpr std::uint32_t kActivationMax = 32;  // messages that one activa
 inline constexpr std::uint32_t kDrainMax = 256;      // records taken from one ring before guests run again
 inline constexpr std::uint32_t kOffersMax = 2;       // activations that may leave a message unread
 
+/// Of a record in a ring, where it may change if the poll core is not honest.
+template <typename T>
+T read_once(const T& shared) noexcept {
+  return *static_cast<const volatile T*>(&shared);
+}
+
 /// CPU time that a process may use per round while others wait: one look of the ticker, the finest time there is here for
 /// nothing. Most activations end well within it.
 inline constexpr std::uint64_t kQuantumNs = kTickNs;
@@ -80,6 +86,10 @@ class WorkerCore {
   // worker_core.cpp: rings, mailboxes, turns
   void drain(std::uint32_t poll_core) noexcept;
   void accept(std::uint32_t poll_core, const abi::RingRecord& record) noexcept;
+  void accept_other(std::uint32_t poll_core, const abi::RingRecord& record) noexcept;
+  void keep(const abi::RingRecord& record, std::uint32_t reply_slot) noexcept;
+  void turn_away(const abi::RingRecord& record, std::uint32_t reply_slot, std::uint32_t reply_generation,
+                 abi::Reason reason) noexcept;
   void accept_answer(std::uint32_t process, std::uint32_t incarnation, const abi::RingRecord& record) noexcept;
   void release_rings() noexcept;
   void make_ready(InstanceSlot& slot) noexcept;
@@ -110,6 +120,24 @@ class WorkerCore {
   bool tell_what_is_due(InstanceSlot& slot, std::uint64_t now, bool at_once) noexcept;
   bool tell(InstanceSlot& slot, abi::Violation violation, std::uint32_t back_off_ms, std::string_view text) noexcept;
 
+  // carry.cpp: rights in messages
+  void hand_over(InstanceSlot& slot, const abi::WorkerRequest& request, std::byte* message) noexcept;
+  void give_back(const abi::WorkerRequest& request) noexcept;
+  void give_back(InstanceSlot& slot, std::uint64_t handles) noexcept;
+  void give_back_all(InstanceSlot& slot) noexcept;
+  bool tell_given_back(InstanceSlot& slot) noexcept;
+  void tell_all_given_back() noexcept;
+  void forget_given_back(InstanceSlot& slot) noexcept;
+  std::int32_t read_carried(const std::byte* message, CarriedOut& carried) noexcept;
+  std::int32_t send_carrying(const std::byte* message, std::uint32_t length) noexcept;
+  std::int32_t answer_carrying(std::uint32_t handle, const CarriedOut& carried, std::span<const std::byte> body) noexcept;
+  /// Takes a message that nobody will read out of the pool.
+  void give_back_message(std::uint32_t index) noexcept {
+    const auto& request = *reinterpret_cast<const abi::WorkerRequest*>(pool_[index].record);
+    if (read_once(request.rights[0]) != 0) [[unlikely]] give_back(request);
+    pool_.give_back(index);
+  }
+
   // host_calls.cpp
   std::int32_t receive(std::uint32_t pointer, std::uint32_t capacity) noexcept;
   std::int32_t send(std::uint32_t pointer, std::uint32_t length) noexcept;
@@ -119,9 +147,16 @@ class WorkerCore {
   void after_tick(InstanceSlot& slot) noexcept;
   std::int32_t answer(std::uint32_t handle, abi::Kind kind, abi::Reason reason,
                       std::span<const std::byte> body) noexcept;
+  /// The send-once right is used up.
+  static void answered(InstanceSlot& slot, Outstanding& held) noexcept {
+    if (held.slot == slot.handling) slot.handling = 0;
+    held.slot = 0;
+    if (slot.unanswered != 0) --slot.unanswered;
+  }
   std::int32_t send_otherwise(const std::byte* message, std::uint32_t to, abi::Kind kind, abi::Reason reason,
-                              std::span<const std::byte> body) noexcept;
-  std::int32_t request(const std::byte* message, std::uint32_t handle, std::span<const std::byte> body) noexcept;
+                              std::span<const std::byte> body, const CarriedOut* carried = nullptr) noexcept;
+  std::int32_t request(const std::byte* message, std::uint32_t handle, std::span<const std::byte> body,
+                       const CarriedOut* carried) noexcept;
   /// Whether a tick passed since the last time this was asked. Answers are published once per burst, but never later than
   /// a tick: they do not wait for a slow neighbour.
   bool time_passed() noexcept {
@@ -148,6 +183,7 @@ class WorkerCore {
   SlotList<&InstanceSlot::next> ready_;       // a slot is in one of these two at most
   SlotList<&InstanceSlot::next> left_alone_;
   SlotList<&InstanceSlot::next_event> waiting_events_;
+  SlotList<&InstanceSlot::next_to_give_back> giving_back_;
   GaveUpBox gave_up_box_;
   InstanceSlot* current_ = nullptr;  // whose guest runs
   std::uint32_t incarnations_ = 0;   // the one given out last; 0 is nobody's

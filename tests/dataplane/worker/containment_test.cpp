@@ -169,9 +169,10 @@ TEST_F(WorkerTest, HandlesOfOthersAndOldOnesAreNone) {
   load("answers_named_handle", 6);
   const std::uint32_t foreign = ReplyHandle(abi::send_once_slot(1, 9), 0x12345).value();
   EXPECT_EQ(call(6, word(foreign)).body, negated(PG_ERROR_HANDLE));
-  for (const std::uint32_t made_up : {0u, 1u, 2u, 4u, 77u, 0x8000'0000u, 0xffff'ffffu, 0x8000'0000u | 7u << 14})
+  for (const std::uint32_t made_up : {0u, 1u, 4u, 77u, 0x8000'0000u, 0xffff'ffffu, 0x8000'0000u | 7u << 14})
     EXPECT_EQ(call(6, word(made_up)).body, negated(PG_ERROR_HANDLE)) << made_up;
-  EXPECT_EQ(call(6, word(PG_HANDLE_LOG)).body, negated(PG_ERROR_MESSAGE));  // an answer to the log
+  for (const std::uint32_t other : {PG_HANDLE_LOG, PG_HANDLE_CONTROL})  // an answer to one of those
+    EXPECT_EQ(call(6, word(other)).body, negated(PG_ERROR_MESSAGE));
   EXPECT_FALSE(answer(1));
 
   // Its own, already answered.
@@ -243,8 +244,11 @@ TEST_F(WorkerTest, MalformedMessages) {
   EXPECT_EQ(sends([](pg_message& m) { m.reserved[1] = 1; }), negated(PG_ERROR_MESSAGE));
   EXPECT_EQ(sends([](pg_message& m) { m.body_length = 1; }), negated(PG_ERROR_LENGTH));
   EXPECT_EQ(sends([](pg_message& m) { m.body_length = 0xffff'ffff; }), negated(PG_ERROR_LENGTH));
-  EXPECT_EQ(sends([](pg_message& m) { m.rights[2] = 1; }), negated(PG_ERROR_HANDLE));
-  EXPECT_EQ(sends([](pg_message& m) { m.to = PG_HANDLE_CONTROL; }), negated(PG_ERROR_HANDLE));
+  EXPECT_EQ(sends([](pg_message& m) { m.rights[2] = 1; }), negated(0)) << "without a mode nothing is carried";
+  EXPECT_EQ(sends([](pg_message& m) { m.rights_mode[2] = 1; }), negated(PG_ERROR_MESSAGE)) << "a gap";
+  EXPECT_EQ(sends([](pg_message& m) { m.rights_mode[0] = 3; }), negated(PG_ERROR_MESSAGE));
+  EXPECT_EQ(sends([](pg_message& m) { m.rights_mode[0] = 1; }), negated(PG_ERROR_HANDLE));
+  EXPECT_EQ(sends([](pg_message& m) { m.to = PG_HANDLE_CONTROL; }), negated(PG_ERROR_MESSAGE)) << "a notice to control";
 }
 
 TEST_F(WorkerTest, NextInstanceSeesNoOldBytes) {
