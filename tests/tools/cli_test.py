@@ -14,7 +14,8 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "python"))
 import tap
 from cli_case import PGRID, PROCESS, RIGHT, Case, error
 
-COMMANDS = ["up", "doctor", "new", "deploy", "ls", "inspect", "rm", "logs", "invoke", "cap create", "cap revoke", "cap ls", "stat"]
+COMMANDS = ["up", "doctor", "new", "deploy", "ls", "inspect", "rm", "logs", "invoke", "cap create", "cap revoke", "cap ls", "stat", "completion",
+            "man"]
 
 
 class Help(Case):

@@ -1,5 +1,7 @@
 #include "tools/pgrid/command.hpp"
 
+#include <charconv>
+
 #include "drivers/config/units.hpp"
 
 namespace pgrid::tools {
@@ -30,6 +32,21 @@ ExitCode Context::report(const Error& error) const {
   Error with_option = error;
   with_option.remedy += node_option();
   return printer.report(ExitCode::no_node, with_option);
+}
+
+CLI::Option* add_number(CLI::App* app, const std::string& name, std::optional<std::uint64_t>& number, const std::string& help) {
+  return app
+      ->add_option_function<std::string>(
+          name,
+          [&number, name](const std::string& text) {
+            std::uint64_t value = 0;
+            const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+            if (error != std::errc{} || end != text.data() + text.size())
+              throw CLI::ValidationError(name, '"' + text + "\" is not a whole number, 0 or more");
+            number = value;
+          },
+          help)
+      ->type_name("N");
 }
 
 CLI::Option* add_size(CLI::App* app, const std::string& name, std::uint64_t& bytes, const std::string& help) {

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 
 #include "tools/pgrid/api_client.hpp"
@@ -48,8 +49,15 @@ std::unique_ptr<Command> make_cap_create();
 std::unique_ptr<Command> make_cap_revoke();
 std::unique_ptr<Command> make_cap_ls();
 std::unique_ptr<Command> make_stat();
+std::unique_ptr<Command> make_completion();
+std::unique_ptr<Command> make_man();
 
-/// Options that are written with units. CLI11 reports what is wrong with them: exit code 2.
+/// What is written for a value in help, and by which completion knows what can stand there.
+inline constexpr char kProcessWord[] = "PROCESS";  // name or index of a process
+inline constexpr char kFileWord[] = "FILE";
+
+/// Options that are whole numbers, or written with units. CLI11 reports what is wrong with them: exit code 2.
+CLI::Option* add_number(CLI::App* app, const std::string& name, std::optional<std::uint64_t>& number, const std::string& help);
 CLI::Option* add_size(CLI::App* app, const std::string& name, std::uint64_t& bytes, const std::string& help);
 CLI::Option* add_duration(CLI::App* app, const std::string& name, std::uint64_t& us, const std::string& help);
 

@@ -1,5 +1,7 @@
 #include "tools/pgrid/command_line.hpp"
 
+#include "tools/pgrid/usage/help_text.hpp"
+
 namespace pgrid::tools {
 namespace {
 
@@ -16,8 +18,9 @@ Start here:
   pgrid invoke hello 'some text'             call it
 `pgrid COMMAND --help` tells more, with an example.
 
-A node is named by its directory: --node DIR, else $PGRID_NODE, else /run/pgrid.
-With --json every command writes JSON to stdout, and errors to stderr as {"error": {"code": ..., "message": ...}}.
+Every command:
+  The node is the one of --node DIR, else of $PGRID_NODE, else the machine's own: /run/pgrid.
+  --json writes JSON to stdout, and errors to stderr as {"error": {"code": ..., "message": ...}}.
 
 Exit status:
   0  done
@@ -29,6 +32,7 @@ Exit status:
 }  // namespace
 
 CommandLine::CommandLine() : app_(kAbout, "pgrid") {
+  app_.formatter(std::make_shared<usage::HelpText>());
   app_.footer(kFooter);
   app_.require_subcommand(1);
   app_.fallthrough();
@@ -52,6 +56,8 @@ CommandLine::CommandLine() : app_(kAbout, "pgrid") {
   add(*cap, make_cap_revoke());
   add(*cap, make_cap_ls());
   add(app_, make_stat());
+  add(app_, make_completion());
+  add(app_, make_man());
 }
 
 void CommandLine::add(CLI::App& parent, std::unique_ptr<Command> command) {

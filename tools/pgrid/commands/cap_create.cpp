@@ -9,16 +9,14 @@ class CapCreate : public Command {
   CLI::App* declare(CLI::App& app) override {
     CLI::App* own = app.add_subcommand("create", "Create a right to send to a process. Who holds its secret can call it; "
                                                       "with --holder another process can, and there is no secret.");
-    own->add_option("NAME", process_, "name or index of the process")->required();
-    auto* holder = own->add_option("--holder", holder_, "name or index of the process that is to hold it, under its next handle");
-    own->add_option("--as", as_, "what the holder's operators call it (default: NAME)")->needs(holder);
-    own->add_option("--label", label_, "number that the function sees with every message through this right")
-        ->check(CLI::NonNegativeNumber);
-    own->add_option("--rate", rate_, "messages per second (default: the process's; 0: no limit)")
-        ->check(CLI::NonNegativeNumber);
-    own->add_option("--burst", burst_, "messages at once, beyond the rate")->check(CLI::NonNegativeNumber);
-    own->add_option("--in-flight", in_flight_, "messages that may wait for an answer at once")
-        ->check(CLI::NonNegativeNumber);
+    own->add_option("NAME", process_, "name or index of the process")->required()->type_name(kProcessWord);
+    auto* holder = own->add_option("--holder", holder_, "name or index of the process that is to hold it, under its next handle")
+                       ->type_name(kProcessWord);
+    own->add_option("--as", as_, "what the holder's operators call it (default: NAME)")->needs(holder)->type_name("TEXT");
+    add_number(own, "--label", label_, "number that the function sees with every message through this right");
+    add_number(own, "--rate", rate_, "messages per second (default: the process's; 0: no limit)");
+    add_number(own, "--burst", burst_, "messages at once, beyond the rate");
+    add_number(own, "--in-flight", in_flight_, "messages that may wait for an answer at once");
     add_size(own, "--body-max", body_max_, "largest body, as in 1KiB");
     add_duration(own, "--deadline", deadline_us_, "longest time to wait for an answer, as in 100ms");
     add_duration(own, "--expires", expires_us_, "how long the right lives, as in 1h (default: for ever)");

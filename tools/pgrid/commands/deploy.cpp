@@ -14,17 +14,15 @@ class Deploy : public Command {
   CLI::App* declare(CLI::App& app) override {
     CLI::App* own = app.add_subcommand("deploy", "Check a WebAssembly function, store it by its CID, and run it as a "
                                                  "process on the node.");
-    own->add_option("FILE", file_, "the module (FILE.wasm)")->required();
+    own->add_option("FILE", file_, "the module (FILE.wasm)")->required()->type_name(kFileWord);
     own->add_option("--name", name_, "name of the process (default: the file's name)");
     add_size(own, "--memory", memory_bytes_, "linear memory it may use, as in 4MiB");
     add_duration(own, "--time-limit", time_limit_us_, "CPU time for each message, as in 1ms");
-    own->add_option("--rate", rate_, "messages per second through its rights (0: no limit)")->check(CLI::NonNegativeNumber);
-    own->add_option("--restarts", restarts_, "how often it may be restarted within the period before it is left alone "
-                                             "for a while (default: 100; 0: no bound)")
-        ->check(CLI::NonNegativeNumber);
+    add_number(own, "--rate", rate_, "messages per second through its rights (0: no limit)");
+    add_number(own, "--restarts", restarts_, "how often it may be restarted within the period before it is left alone "
+                                             "for a while (default: 100; 0: no bound)");
     add_duration(own, "--restart-period", restart_period_us_, "that period, as in 1s (the default)");
-    own->add_option("--worker", worker_, "index of the worker that runs it (default: the least loaded)")
-        ->check(CLI::NonNegativeNumber);
+    add_number(own, "--worker", worker_, "index of the worker that runs it (default: the least loaded)");
     own->add_option("--grant", grants_, "let it send to another process, or to itself, through a right of its own: "
                                         "NAME=PROCESS[,rate=N][,label=N][,in-flight=N][,deadline=T]; the first is handle 4, "
                                         "the next 5; at most 15")
@@ -40,12 +38,13 @@ class Deploy : public Command {
     const bool readable = std::filesystem::is_regular_file(file_, status) && ::access(file_.c_str(), R_OK) == 0;
     if (!readable)
       return context.printer.report(
-          ExitCode::usage, Error{Errc::invalid_argument, "read " + file_.string(), "there is no such file to read", ""});
+          ExitCode::usage, Error{Errc::invalid_argument, "read " + file_.string(), "there is no such file to read",
+                                 "give a compiled module; `pgrid new --lang c NAME` makes one to begin with"});
     std::ifstream file(file_, std::ios::binary);
     std::string module((std::istreambuf_iterator<char>(file)), {});
     if (module.empty())
       return context.printer.report(ExitCode::usage,
-                                    Error{Errc::invalid_argument, file_.string(), "the file is empty", ""});
+                                    Error{Errc::invalid_argument, file_.string(), "the file is empty", "build it again; `make` says what failed"});
     if (name_.empty()) name_ = file_.stem().string();
     ApiRequest request{.method = "POST",
                        .path = "/v1/processes",

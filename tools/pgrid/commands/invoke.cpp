@@ -10,6 +10,8 @@
 namespace pgrid::tools {
 namespace {
 
+constexpr std::uint64_t kCountMax = 1'000'000'000;
+
 nlohmann::json json_of(const Outcome& outcome) {
   nlohmann::json json{{"kind", outcome.kind}, {"reason", outcome.reason}, {"round_trip_ns", outcome.round_trip_ns}};
   if (is_utf8(outcome.body))
@@ -23,9 +25,9 @@ class Invoke : public Command {
  public:
   CLI::App* declare(CLI::App& app) override {
     CLI::App* own = app.add_subcommand("invoke", "Send one request to a function and print its answer.");
-    own->add_option("TARGET", target_, "name of a process, or a right (grid://...)")->required();
+    own->add_option("TARGET", target_, "name of a process, or a right (grid://...)")->required()->type_name(kProcessWord);
     own->add_option("BODY", body_, "what to send; - reads it from standard input (default: nothing)");
-    own->add_option("--count", count_, "so many requests, one after the other")->check(CLI::Range(1, 1'000'000'000));
+    add_number(own, "--count", count_, "so many requests, one after the other (default: 1)");
     add_duration(own, "--deadline", deadline_us_, "how long the answer may take, as in 50ms (default: the right's)");
     own->add_option("--udp", udp_, "send a datagram to this address instead of asking control; TARGET is a grid:// URI")
         ->type_name("HOST[:PORT]");
@@ -38,6 +40,8 @@ class Invoke : public Command {
     if (deadline_us_ > UINT32_MAX)
       return context.printer.report(ExitCode::usage,
                                     Error{Errc::invalid_argument, "--deadline", "is more than an hour", ""});
+    if (count_ < 1u || count_ > kCountMax)
+      return context.printer.report(ExitCode::usage, Error{Errc::invalid_argument, "--count", "is from 1 to 1,000,000,000", ""});
     if (body_ == "-") body_.assign(std::istreambuf_iterator<char>(std::cin), {});
     if (body_.size() > 1024)
       return context.printer.report(
@@ -45,7 +49,7 @@ class Invoke : public Command {
                                  "messages carry at most 1024", "send less, or larger data by its CID"});
     auto invocation = open(context);
     if (!invocation) return context.printer.report(ExitCode::usage, invocation.error());
-    return count_ == 1 ? once(context, **invocation) : many(context, **invocation);
+    return *count_ == 1 ? once(context, **invocation) : many(context, **invocation);
   }
 
  private:
@@ -77,7 +81,7 @@ class Invoke : public Command {
     std::uint64_t answered = 0, lost = 0;
     std::map<std::string, std::uint64_t> refused;
     std::vector<std::uint64_t> times;
-    for (int i = 0; i < count_; ++i) {
+    for (std::uint64_t i = 0; i < *count_; ++i) {
       const auto outcome = invocation.once(body_);
       if (!outcome && outcome.error().code == Errc::timed_out) {
         ++lost;
@@ -95,13 +99,13 @@ class Invoke : public Command {
       return times.empty() ? 0 : times[static_cast<std::size_t>(part * static_cast<double>(times.size() - 1))];
     };
     if (context.printer.json()) {
-      context.printer.print(nlohmann::json{{"sent", count_}, {"answered", answered}, {"non_commitments", refused},
+      context.printer.print(nlohmann::json{{"sent", *count_}, {"answered", answered}, {"non_commitments", refused},
                                            {"lost", lost},
                                            {"round_trip_ns", {{"min", at(0)}, {"p50", at(0.5)}, {"p99", at(0.99)}, {"max", at(1)}}}});
     } else {
       std::string reasons;
       for (const auto& [reason, n] : refused) reasons += ", " + grouped(n) + ' ' + reason;
-      context.printer.say(grouped(static_cast<std::uint64_t>(count_)) + " sent, " + grouped(answered) + " answered" + reasons +
+      context.printer.say(grouped(*count_) + " sent, " + grouped(answered) + " answered" + reasons +
                           (lost == 0 ? "" : ", " + grouped(lost) + " lost"));
       if (!times.empty())
         context.printer.say("round trip: min " + nanoseconds(at(0)) + ", median " + nanoseconds(at(0.5)) + ", p99 " +
@@ -130,7 +134,7 @@ class Invoke : public Command {
   std::string target_;
   std::string body_;
   std::string udp_;
-  int count_ = 1;
+  std::optional<std::uint64_t> count_ = 1;
   std::uint64_t deadline_us_ = 0;
 };
 

@@ -8,7 +8,7 @@ class Rm : public Command {
  public:
   CLI::App* declare(CLI::App& app) override {
     CLI::App* own = app.add_subcommand("rm", "Remove a process: revoke its rights, unload it, forget it.");
-    own->add_option("NAME", name_, "name of the process")->required();
+    own->add_option("NAME", name_, "name of the process")->required()->type_name(kProcessWord);
     own->footer("\nExample:\n  pgrid rm echo");
     return own;
   }
