@@ -27,7 +27,8 @@ Node::Node(EventLoop& loop, config::NodeConfig config, Compiler& compiler, std::
                           std::span<const std::byte> body) { on_event(event, body); }),
       logs_(loop),
       rights_(loop, *store_, link_, config_.limits.rights),
-      processes_(loop, config_, *store_, code_, rights_, link_, compiler, logs_) {}
+      supervision_(loop, *store_, link_, logs_),
+      processes_(loop, config_, *store_, code_, rights_, link_, compiler, logs_, supervision_) {}
 
 Node::~Node() = default;
 
@@ -68,16 +69,19 @@ void Node::on_attached() {
 void Node::publish_all() {
   const Segments& segments = *link_.segments();
   const bool same_boot = segments.boot_id() == boot_id_;
+  const bool is_another = !same_boot && boot_id_ != BootId{};
   boot_id_ = segments.boot_id();
   const std::uint32_t repaired = rights_.reconcile();
   rings_.attach(segments);
   log_info("attached to the data plane" + std::string(same_boot ? " again" : "") + "; " +
            std::to_string(repaired) + " slots of the right table written");
+  supervision_.on_attached(is_another);
   processes_.on_attached();
 }
 
 void Node::on_lost() {
   rings_.detach();
+  supervision_.on_lost();
   processes_.on_lost();
 }
 
@@ -91,8 +95,7 @@ void Node::on_worker_change(const abi::WorkerChange& change) {
     log_warning("worker " + std::to_string(change.worker) + " died (" + std::to_string(change.deaths) +
                 " deaths); its messages are answered process_failed");
   if (change.state != static_cast<std::uint32_t>(abi::WorkerState::serving))
-    for (const auto& [index, process] : state().processes())
-      if (process.worker == change.worker) restarts_.begin_anew(index);
+    supervision_.on_worker_gone(change.worker);
   processes_.on_worker_change(change);
 }
 
@@ -104,8 +107,8 @@ void Node::on_event(const abi::ControlEvent& event, std::span<const std::byte> b
   // A worker speaks for its own processes only.
   if ((!is_log && !is_event) || process == nullptr || process->worker != event.worker) return;
   std::string text(reinterpret_cast<const char*>(body.data()), body.size());
-  if (is_event) restarts_.add(*process, event, text);
-  logs_.add(event.process, is_event, std::move(text));
+  if (is_log) return logs_.add(event.process, /*is_event=*/false, std::move(text));
+  if (process->generation == event.process_generation) supervision_.on_event(*process, event, text);
 }
 
 }  // namespace pgrid::control

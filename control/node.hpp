@@ -12,7 +12,7 @@
 #include "control/log/log_book.hpp"
 #include "control/process/compiler.hpp"
 #include "control/process/processes.hpp"
-#include "control/process/restarts.hpp"
+#include "control/process/supervision.hpp"
 #include "control/store/store.hpp"
 #include "drivers/config/node_config.hpp"
 
@@ -36,7 +36,8 @@ class Node : private LinkListener {
   [[nodiscard]] Rights& rights() { return rights_; }
   [[nodiscard]] Processes& processes() { return processes_; }
   [[nodiscard]] const Processes& processes() const { return processes_; }
-  [[nodiscard]] const RestartBook& restarts() const { return restarts_; }
+  [[nodiscard]] Supervision& supervision() { return supervision_; }
+  [[nodiscard]] const Supervision& supervision() const { return supervision_; }
   /// 0 while it is away.
   [[nodiscard]] std::uint32_t dataplane_pid() const { return link_.peer_pid(); }
   [[nodiscard]] LogBook& logs() { return logs_; }
@@ -60,8 +61,8 @@ class Node : private LinkListener {
   ControlRings rings_;
   LogBook logs_;
   Rights rights_;
+  Supervision supervision_;
   Processes processes_;
-  RestartBook restarts_;
   BootId boot_id_{};  // of the data plane that was attached last
 };
 

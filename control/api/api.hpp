@@ -9,6 +9,7 @@
 namespace pgrid::control {
 
 inline constexpr std::uint64_t kBodyMax = 64u << 10;  // bytes of a request that carries no module
+inline constexpr std::uint32_t kRightsAtOnce = 10'000;  // rights that one request makes: with secrets 1 MB of answer
 inline constexpr std::uint64_t kLogWaitMaxMs = 30'000;
 
 /// Owned by control's one thread.
@@ -25,6 +26,7 @@ class Api {
  private:
   void processes(const Request& request, const Target& target, Respond respond);
   void one_process(const Request& request, const Target& target, Respond respond);
+  void restart(const Request& request, const Target& target, Respond respond);
   void logs(const Request& request, const Target& target, Respond respond);
   void rights(const Request& request, const Target& target, Respond respond);
   void one_right(const Request& request, const Target& target, Respond respond);
@@ -32,6 +34,8 @@ class Api {
 
   void deploy(const Request& request, const Target& target, Respond respond);
   void create_right(const Request& request, bool secrets, Respond respond);
+  void derive_right(const Request& request, const Target& target, const RightRecord& parent, Respond respond);
+  void attenuate_right(const Request& request, const RightRecord& right, Respond respond);
   void list_rights(const Target& target, bool secrets, Respond respond);
 
   Node& node_;

@@ -4,6 +4,7 @@
 
 #include "abi/wire/grid_uri.hpp"
 #include "abi/wire/pcid.hpp"
+#include "control/api/supervision_form.hpp"
 
 namespace pgrid::control {
 namespace {
@@ -37,6 +38,7 @@ struct ProcessStateView {
 
 ProcessStateView state_of(const Node& node, const ProcessRecord& process, const Restarts& restarts) {
   const LoadView load = node.processes().load_view(process.index);
+  if (!process.gave_up.empty()) return {"gave_up", process.gave_up};
   if (load.state == LoadState::failed) return {"failed", load.text};
   if (load.state == LoadState::loaded) {
     if (restarts.backoff_ms == 0) return {"loaded", ""};
@@ -136,13 +138,13 @@ Json node_view(const Node& node) {
 }
 
 Json process_view(const Node& node, const ProcessRecord& process) {
-  const Restarts restarts = node.restarts().of(process);
+  const Restarts restarts = node.supervision().restarts().of(process);
   const ProcessStateView state = state_of(node, process, restarts);
   Outcomes sum;
   if (const Segments* segments = node.segments())
     for (const RightRecord& right : node.state().rights_of(process.index))
       sum += segments->outcomes(right.slot, right.generation);
-  return {{"name", process.name},
+  Json view{{"name", process.name},
           {"process", process.index},
           {"cid", process.cid},
           {"worker", process.worker},
@@ -153,45 +155,8 @@ Json process_view(const Node& node, const ProcessRecord& process) {
           {"rate", process.rate},
           {"deployed_unix", process.deployed_unix},
           {"module_bytes", process.module_bytes},
-          {"rebuilds", restarts.count},
-          {"last_rebuild_unix_ms", restarts.last_unix_ms},
-          {"last_rebuild_text", restarts.last_text},
-          {"backoff_ms", restarts.backoff_ms},
-          {"restarts_max", process.restarts_max},
-          {"restart_period_ms", process.restart_period_ms},
           {"counts", counts_view(sum)}};
-}
-
-Json right_view(const Node& node, const RightRecord& right, bool secrets) {
-  const ProcessRecord* process = node.state().process(right.process);
-  const Segments* segments = node.segments();
-  Json view = {
-      {"slot", right.slot},
-      {"generation", right.generation},
-      {"process", process == nullptr ? "" : process->name},
-      {"label", right.label},
-      {"rate", right.rate},
-      {"burst", right.burst},
-      {"in_flight_max", right.in_flight_max},
-      {"body_max", right.body_max},
-      {"deadline_max_us", right.deadline_max_us},
-      {"expires_unix", right.expires_unix_ns / 1'000'000'000},
-      {"created_unix", right.created_unix},
-      {"state", is_expired(right) ? "expired" : "active"},
-      {"internal", right.internal},
-      {"counts",
-       counts_view(segments == nullptr ? Outcomes{} : segments->outcomes(right.slot, right.generation))}};
-  if (right.holding) {
-    const ProcessRecord* holder = node.state().process(right.holding->process);
-    view["holder"] = holder == nullptr ? "" : holder->name;
-    view["handle"] = right.holding->handle;
-    view["name"] = right.holding->name;
-  }
-  // Nobody needs the key of a right that a process holds: the data plane knows it by its slot.
-  if (secrets && !right.holding) {
-    const Endpoint endpoint = endpoint_of(node.config());
-    view["uri"] = wire::to_text({endpoint.host, endpoint.port, {right.slot, right.generation, right.key}});
-  }
+  add_supervision(node, process, view);
   return view;
 }
 

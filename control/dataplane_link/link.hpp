@@ -49,6 +49,7 @@ class DataplaneLink {
   /// again.
   void send(const abi::LoadProcess& load, UniqueFd code) { queue(&load, sizeof load, std::move(code)); }
   void send(const abi::UnloadProcess& unload) { queue(&unload, sizeof unload, UniqueFd()); }
+  void send(const abi::RestartProcess& restart) { queue(&restart, sizeof restart, UniqueFd()); }
   void send(const abi::SetHandle& handle) { queue(&handle, sizeof handle, UniqueFd()); }
 
   /// The data plane's process id, as the kernel says; 0 while it is away.

@@ -54,7 +54,28 @@ Result<void> Processes::check(const DeployRequest& request) const {
     return fail(Errc::invalid_argument, operation,
                 "a restart period of " + std::to_string(request.restart_period_ms) + " ms is not possible",
                 "give 1ms up to 1h");
+  if (Result<void> checked = check_supervision(request); !checked) return checked;
   return check_grants(request);
+}
+
+Result<void> Processes::check_supervision(const DeployRequest& request) {
+  const std::string operation = "deploy " + request.name;
+  if (request.backoff_min_ms == 0 || request.backoff_min_ms > request.backoff_max_ms ||
+      request.backoff_max_ms > kBackOffLongestMs)
+    return fail(Errc::invalid_argument, operation,
+                "a back-off of " + std::to_string(request.backoff_min_ms) + " to " +
+                    std::to_string(request.backoff_max_ms) + " ms is not possible",
+                "give 1ms up to 1h, the shorter first");
+  if (request.give_up_after > kGiveUpAfterMax)
+    return fail(Errc::invalid_argument, operation,
+                "giving up after " + std::to_string(request.give_up_after) + " pauses is not possible",
+                "give 0 up to " + std::to_string(kGiveUpAfterMax));
+  if (!request.group.empty() && !is_name(request.group))
+    return fail(Errc::invalid_argument, operation, "\"" + request.group + "\" is not a name of a group",
+                "use 1 to 63 of a-z, 0-9 and -");
+  if (request.rest_for_one && request.group.empty())
+    return fail(Errc::invalid_argument, operation, "rest-for-one without a group", "name the group");
+  return {};
 }
 
 Result<void> Processes::check_grants(const DeployRequest& request) const {
@@ -204,16 +225,17 @@ void Processes::install(const DeployRequest& request, const std::string& cid, On
                         .worker = *worker,
                         .deployed_unix = unix_s(),
                         .restarts_max = request.restarts_max,
-                        .restart_period_ms = request.restart_period_ms};
-  const RightSpec spec{
-      .label = 0,
-      .rate = request.rate,
-      .burst = {},
-      .in_flight_max = {},
-      .body_max = {},
-      // A caller by name may wait for as long as the function may compute, and some.
-      .deadline_max_us = std::min(kDeadlineMaxUs, kDeadlineDefaultUs + *request.time_limit_us),
-      .expires_in_s = {}};
+                        .restart_period_ms = request.restart_period_ms,
+                        .strategy = request.strategy,
+                        .backoff_min_ms = request.backoff_min_ms,
+                        .backoff_max_ms = request.backoff_max_ms,
+                        .give_up_after = request.give_up_after,
+                        .group = request.group,
+                        .rest_for_one = request.rest_for_one};
+  RightSpec spec;
+  spec.rate = request.rate;
+  // A caller by name may wait for as long as the function may compute, and some.
+  spec.deadline_max_us = std::min(kDeadlineMaxUs, kDeadlineDefaultUs + *request.time_limit_us);
   Result<RightRecord> right = rights_.make(spec, process);
   if (!right) return done(std::unexpected(right.error()));
   right->internal = true;

@@ -13,6 +13,7 @@ namespace {
 
 constexpr std::chrono::milliseconds kUnloadWithin{
     2'000};  // an activation that runs now is bounded by its time limit
+constexpr std::chrono::milliseconds kRestartWithin{5'000};  // the same, and its worker may be on its way back
 
 }  // namespace
 
@@ -112,6 +113,7 @@ void Processes::send_load(const ProcessRecord& process, std::span<const std::uin
                     .backoff_min_ms = process.backoff_min_ms,
                     .backoff_max_ms = process.backoff_max_ms,
                     .give_up_after = process.give_up_after};
+  message.gave_up = process.gave_up.empty() ? 0 : 1;
   message.code_size = image.size();
   const Digest digest = digest_of(process.cid);
   std::memcpy(message.code_hash, digest.data(), sizeof message.code_hash);
@@ -138,6 +140,7 @@ void Processes::on_process_state(const abi::ProcessState& state, const std::stri
     case abi::ProcessStatus::loaded:
       if (runtime.removing) return;
       runtime.view = {LoadState::loaded, {}};
+      supervision_.on_serves(*process);
       return settle(state.process, {});
     case abi::ProcessStatus::failed:
       if (runtime.removing) return settle(state.process, {});  // not there, which is what was wanted
@@ -149,7 +152,10 @@ void Processes::on_process_state(const abi::ProcessState& state, const std::stri
       if (runtime.removing) settle(state.process, {});
       return;
     case abi::ProcessStatus::gave_up:
-      return;
+      // Nobody is told of it who waits: a restart that it crossed is answered by `loaded`.
+      if (runtime.removing) return;
+      runtime.view = {LoadState::gave_up, text};
+      return supervision_.on_gave_up(*process, text);
   }
 }
 
@@ -159,6 +165,41 @@ void Processes::on_worker_change(const abi::WorkerChange& change) {
   for (const auto& [index, process] : store_.state().processes())
     if (process.worker == change.worker && load_view(index).state == LoadState::loaded)
       runtime_[index].view = {};
+}
+
+void Processes::restart(const std::string& name, OnRestarted done) {
+  const std::string operation = "restart " + name;
+  const ProcessRecord* found = store_.state().process(name);
+  if (found == nullptr || runtime_[found->index].removing)
+    return done(fail(Errc::not_found, operation, "there is no process of that name", "see pgrid ls"));
+  if (link_.segments() == nullptr)
+    return done(fail(Errc::unavailable, operation, "the data plane is away", "try again when it is back"));
+  if (runtime_[found->index].on_settled)
+    return done(fail(Errc::busy, operation, "it is being loaded or restarted", "try again in a moment"));
+  ProcessRecord process = *found;
+  const bool had_given_up = !std::exchange(process.gave_up, {}).empty();
+  std::vector<Change> changes{Happened{.what = "restart",
+                                       .process = process.index,
+                                       .generation = process.generation,
+                                       .text = "asked for over the API"}};
+  if (had_given_up) changes.emplace_back(process);
+  store_.commit(std::move(changes), [this, process, operation, had_given_up,
+                                     done = std::move(done)](const Result<void>& committed) {
+    if (!committed) return done(std::unexpected(committed.error()));
+    const ProcessRecord* now = store_.state().process(process.index);
+    if (now == nullptr || now->generation != process.generation || runtime_[process.index].removing)
+      return done(fail(Errc::not_found, operation, "it was removed meanwhile"));
+    if (runtime_[process.index].on_settled)
+      return done(fail(Errc::busy, operation, "it is being restarted", "try again in a moment"));
+    runtime_[process.index].view = {};
+    wait_settled(process.index, kRestartWithin, [this, process, had_given_up, done](const Result<void>& settled) {
+      if (!settled) return done(std::unexpected(settled.error()));
+      log_info("restarted " + process.name);
+      supervision_.on_restarted(process, had_given_up);
+      done(process.index);
+    });
+    supervision_.send_restart(*now);
+  });
 }
 
 void Processes::remove(const std::string& name, OnRemoved done) {
@@ -192,6 +233,7 @@ void Processes::finish_removal(ProcessRecord process, OnRemoved done) {
       }
       runtime_.erase(process.index);
       logs_.forget(process.index);
+      supervision_.on_removed(process.index);
       remove_unused_code(process.cid);
       log_info("removed " + process.name);
       done({});

@@ -18,6 +18,7 @@
 #include "control/event_loop.hpp"
 #include "control/log/log_book.hpp"
 #include "control/process/compiler.hpp"
+#include "control/process/supervision.hpp"
 #include "control/store/store.hpp"
 #include "drivers/config/node_config.hpp"
 
@@ -29,6 +30,8 @@ inline constexpr std::uint32_t kTimeLimitDefaultUs = 1'000;      // CPU time for
 inline constexpr std::uint32_t kMailbox = 1024;                  // messages waiting for one process
 inline constexpr std::uint32_t kRestartsMax = 1'000'000;         // in a period; a rebuild takes microseconds
 inline constexpr std::uint32_t kRestartPeriodMaxMs = 3'600'000;  // an hour
+inline constexpr std::uint32_t kBackOffLongestMs = 3'600'000;    // an hour
+inline constexpr std::uint32_t kGiveUpAfterMax = 1'000'000;      // pauses
 
 struct DeployRequest {
   std::string name;
@@ -38,11 +41,17 @@ struct DeployRequest {
   std::uint32_t rate = 0;
   std::uint32_t restarts_max = kRestartsDefault;
   std::uint32_t restart_period_ms = kRestartPeriodDefaultMs;
+  abi::RestartStrategy strategy = abi::RestartStrategy::always;
+  std::uint32_t backoff_min_ms = kBackOffMinDefaultMs;
+  std::uint32_t backoff_max_ms = kBackOffMaxDefaultMs;
+  std::uint32_t give_up_after = kGiveUpAfterDefault;
+  std::string group = {};
+  bool rest_for_one = false;
   std::optional<std::uint32_t> worker;  // a person's choice; else the least loaded one
   std::vector<GrantRequest> grants;     // what it is to hold, by handle
 };
 
-enum class LoadState { loading, loaded, failed };
+enum class LoadState { loading, loaded, failed, gave_up };
 
 struct LoadView {
   LoadState state = LoadState::loading;
@@ -54,9 +63,10 @@ class Processes {
  public:
   using OnDeployed = std::function<void(Result<std::uint32_t>)>;  // the process's index
   using OnRemoved = std::function<void(Result<void>)>;
+  using OnRestarted = std::function<void(Result<std::uint32_t>)>;  // the process's index
 
   Processes(EventLoop& loop, const config::NodeConfig& config, Store& store, CodeStore& code, Rights& rights,
-            DataplaneLink& link, Compiler& compiler, LogBook& logs)
+            DataplaneLink& link, Compiler& compiler, LogBook& logs, Supervision& supervision)
       : loop_(loop),
         config_(config),
         store_(store),
@@ -64,10 +74,13 @@ class Processes {
         rights_(rights),
         link_(link),
         compiler_(compiler),
-        logs_(logs) {}
+        logs_(logs),
+        supervision_(supervision) {}
 
   void deploy(DeployRequest request, OnDeployed done);
   void remove(const std::string& name, OnRemoved done);
+  /// A new instance, as a person asks for one. What gave up, or could not be loaded, is tried again.
+  void restart(const std::string& name, OnRestarted done);
   [[nodiscard]] LoadView load_view(std::uint32_t index) const;
 
   /// The data plane is there: places what fits nowhere now, and loads everything. Called after the rights are
@@ -92,6 +105,7 @@ class Processes {
   };
 
   [[nodiscard]] Result<void> check(const DeployRequest& request) const;
+  [[nodiscard]] static Result<void> check_supervision(const DeployRequest& request);
   [[nodiscard]] Result<void> check_grants(const DeployRequest& request) const;
   /// The one that was asked for, or the least loaded.
   [[nodiscard]] Result<std::uint32_t> pick_worker(const DeployRequest& request) const;
@@ -118,6 +132,7 @@ class Processes {
   DataplaneLink& link_;
   Compiler& compiler_;
   LogBook& logs_;
+  Supervision& supervision_;
   std::map<std::uint32_t, Runtime> runtime_;
   std::vector<ProcessRecord> forgotten_;  // removed while the data plane was away, which may still run them
   std::set<std::string> deploying_names_;
