@@ -162,9 +162,8 @@ bool lies_in_policy(Bytes bytes, std::size_t at) {
   const Item fields = in.next();
   for (std::uint64_t i = 0; fields.kind == Kind::map && i < fields.value && !in.at_end(); ++i) {
     const Item key = in.next();
-    if (key.kind == Kind::text && key.text() == "pol") return bytes.size() - in.rest().size() <= at;
     in.take();
-    if (bytes.size() - in.rest().size() > at) return false;
+    if (bytes.size() - in.rest().size() > at) return key.kind == Kind::text && key.text() == "pol";
   }
   return false;
 }
