@@ -111,6 +111,14 @@ Json to_json(const DropWatch& d) {
           {"process", d.process}};
 }
 
+// Tokens came after this format: the log has them (log_changes.hpp).
+template <typename T>
+  requires(std::is_same_v<T, IssuedToken> || std::is_same_v<T, RevokedToken> || std::is_same_v<T, SpentInvocation> ||
+           std::is_same_v<T, DropToken>)
+Json to_json(const T&) {
+  return {{"type", "token"}};
+}
+
 /// Takes fields out of one map; remembers whether any was missing or did not fit.
 class Fields {
  public:

@@ -12,26 +12,31 @@ struct Overloaded : Ts... {
 template <typename... Ts>
 Overloaded(Ts...) -> Overloaded<Ts...>;
 
+// Kinds of tokens in DropToken.
+constexpr std::uint32_t kIssued = 0;
+constexpr std::uint32_t kRevoked = 1;
+constexpr std::uint32_t kSpent = 2;
+
 constexpr std::uint32_t kGenerationsEnd = 0xffff'ffff;  // reached: the number is never used again
 
 std::uint32_t next_of(std::uint32_t generation) { return generation; }
 std::uint32_t next_of(const FreeSlot& slot) { return slot.next_generation; }
 
+/// The first free ones among `first` to `end` - 1, at most `count`. What was never used comes first, so that an old
+/// generation is met again as late as possible.
 template <typename T, typename F>
-std::optional<Place> free_place(const std::map<std::uint32_t, T>& used,
-                                const std::map<std::uint32_t, F>& free, std::uint32_t first,
-                                std::uint32_t end, std::uint32_t skip) {
-  // What was never used comes first, so that an old generation is met again as late as possible.
+std::vector<Place> free_places(const std::map<std::uint32_t, T>& used, const std::map<std::uint32_t, F>& free,
+                               std::uint32_t first, std::uint32_t end, std::uint32_t count) {
+  std::vector<Place> places;
   std::uint32_t fresh = first;
   if (!used.empty()) fresh = std::max(fresh, used.rbegin()->first + 1);
   if (!free.empty()) fresh = std::max(fresh, free.rbegin()->first + 1);
-  const std::uint32_t unused = fresh < end ? end - fresh : 0;
-  if (skip < unused) return Place{fresh + skip, 1};
-  skip -= unused;
-  for (const auto& [number, one] : free)
-    if (number >= first && number < end && next_of(one) != kGenerationsEnd && skip-- == 0)
-      return Place{number, next_of(one)};
-  return std::nullopt;
+  for (; fresh < end && places.size() < count; ++fresh) places.push_back({fresh, 1});
+  for (const auto& [number, one] : free) {
+    if (places.size() == count) break;
+    if (number >= first && number < end && next_of(one) != kGenerationsEnd) places.push_back({number, next_of(one)});
+  }
+  return places;
 }
 
 }  // namespace
@@ -62,6 +67,10 @@ void State::apply(const Change& change) {
                  [&](const FreeSlot& free) { free_slots_[free.slot] = free; },
                  [&](const FreeIndex& free) { free_indices_[free.index] = free.next_generation; },
                  [&](const Happened&) {},
+                 [&](const IssuedToken& token) { issued_[token.cid] = token; },
+                 [&](const RevokedToken& token) { revoked_[token.digest] = token; },
+                 [&](const SpentInvocation& token) { spent_[token.cid] = token; },
+                 [&](const DropToken& key) { drop_token(key); },
                  [&](const AdvertRecord& advert) { adverts_[advert.who.process] = advert; },
                  [&](const DropAdvert& drop) { adverts_.erase(drop.process); },
                  [&](const WatchRecord& watch) { put_watch(watch); },
@@ -92,6 +101,16 @@ Before State::before(const Change& change) const {
     const WatchRecord* found = watch(key.right, key.process);
     return WatchBefore{key, found == nullptr ? std::nullopt : std::optional(*found)};
   };
+  const auto of_token = [this](const DropToken& key) -> Before {
+    TokenBefore before{.key = key, .token = {}};
+    const auto take = [&](const auto& tokens) {
+      if (const auto token = tokens.find(key.digest); token != tokens.end()) before.token = token->second;
+    };
+    if (key.kind == kIssued) take(issued_);
+    if (key.kind == kRevoked) take(revoked_);
+    if (key.kind == kSpent) take(spent_);
+    return before;
+  };
   return std::visit(Overloaded{
                         [&](const ProcessRecord& process) { return of_index(process.index); },
                         [&](const DropProcess& drop) { return of_index(drop.index); },
@@ -100,6 +119,10 @@ Before State::before(const Change& change) const {
                         [&](const DropRight& drop) { return of_slot(drop.slot); },
                         [&](const FreeSlot& free) { return of_slot(free.slot); },
                         [&](const Happened&) -> Before { return std::monostate{}; },
+                        [&](const IssuedToken& token) { return of_token({kIssued, token.cid}); },
+                        [&](const RevokedToken& token) { return of_token({kRevoked, token.digest}); },
+                        [&](const SpentInvocation& token) { return of_token({kSpent, token.cid}); },
+                        [&](const DropToken& key) { return of_token(key); },
                         [&](const AdvertRecord& advert) { return of_advert(advert.who.process); },
                         [&](const DropAdvert& drop) { return of_advert(drop.process); },
                         [&](const WatchRecord& watch) { return of_watch({watch.right, watch.who.process}); },
@@ -125,6 +148,9 @@ void State::take_back(const Before& before) {
   } else if (const auto* watch = std::get_if<WatchBefore>(&before)) {
     drop_watch(watch->key);
     if (watch->watch) put_watch(*watch->watch);
+  } else if (const auto* token = std::get_if<TokenBefore>(&before)) {
+    drop_token(token->key);
+    std::visit(Overloaded{[](std::monostate) {}, [this](const auto& was) { apply(was); }}, token->token);
   }
 }
 
@@ -144,6 +170,12 @@ void State::drop_watch(const DropWatch& drop) {
     process->second.erase(key);
     if (process->second.empty()) watching_.erase(process);
   }
+}
+
+void State::drop_token(const DropToken& key) {
+  if (key.kind == kIssued) issued_.erase(key.digest);
+  if (key.kind == kRevoked) revoked_.erase(key.digest);
+  if (key.kind == kSpent) spent_.erase(key.digest);
 }
 
 void State::put_right(const RightRecord& right) {
@@ -308,11 +340,17 @@ const FreeSlot* State::freed(std::uint32_t slot) const {
 }
 
 std::optional<Place> State::free_slot(std::uint32_t slots, std::uint32_t skip) const {
-  return free_place(rights_, free_slots_, 1, slots, skip);
+  const std::vector<Place> places = free_slots(slots, skip + 1);
+  return places.size() > skip ? std::optional(places.back()) : std::nullopt;
+}
+
+std::vector<Place> State::free_slots(std::uint32_t slots, std::uint32_t count) const {
+  return free_places(rights_, free_slots_, 1, slots, count);
 }
 
 std::optional<Place> State::free_index(std::uint32_t indices) const {
-  return free_place(processes_, free_indices_, 0, indices, 0);
+  const std::vector<Place> places = free_places(processes_, free_indices_, 0, indices, 1);
+  return places.empty() ? std::nullopt : std::optional(places.front());
 }
 
 std::vector<Change> State::as_changes() const {
@@ -323,6 +361,9 @@ std::vector<Change> State::as_changes() const {
   for (const auto& [process, advert] : adverts_) changes.emplace_back(advert);
   for (const auto& [right, watches] : watches_)
     for (const auto& [process, watch] : watches) changes.emplace_back(watch);
+  for (const auto& [cid, token] : issued_) changes.emplace_back(token);
+  for (const auto& [digest, token] : revoked_) changes.emplace_back(token);
+  for (const auto& [cid, token] : spent_) changes.emplace_back(token);
   for (const auto& [slot, free] : free_slots_) changes.emplace_back(free);
   for (const auto& [index, generation] : free_indices_) changes.emplace_back(FreeIndex{index, generation});
   return changes;

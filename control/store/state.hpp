@@ -143,9 +143,44 @@ struct Happened {
   std::string text;              // evidence, in words
   bool operator==(const Happened&) const = default;
 };
+/// A delegation that this node signed for a right of its own: what an invocation of it becomes a child of. Digests are
+/// SHA-256, 32 bytes.
+struct IssuedToken {
+  std::string cid;      // digest of the token: what its CID holds
+  std::string payload;  // digest of what was signed
+  std::uint64_t expires_unix = 0;
+  abi::RightRef right{};
+  std::uint32_t process = 0;     // whose key signed it: it is issuer and subject
+  std::uint32_t generation = 0;  // of that process
+  std::string audience;          // DID
+  bool has_label = false;        // else the right's own
+  std::uint64_t label = 0;
+  bool operator==(const IssuedToken&) const = default;
+};
+/// No token with this digest, of itself or of what was signed, is accepted any more.
+struct RevokedToken {
+  std::string digest;
+  std::uint64_t until_unix = 0;  // when it has expired anyway; 0: nobody knows, so for ever
+  bool operator==(const RevokedToken&) const = default;
+};
+/// An invocation that became a right: neither again, and no longer than all of its chain holds.
+struct SpentInvocation {
+  std::string cid;  // digest
+  std::uint64_t until_unix = 0;
+  abi::RightRef right{};
+  std::vector<std::string> links;  // digests of the tokens that led to it and of their payloads, root first
+  bool operator==(const SpentInvocation&) const = default;
+};
+/// Of the kind that `kind` says, 0 issued, 1 revoked, 2 spent: it has expired and need not be known any more.
+struct DropToken {
+  std::uint32_t kind = 0;
+  std::string digest;
+  bool operator==(const DropToken&) const = default;
+};
 /// ProcessRecord and RightRecord put: they replace what stood under the same index or slot.
 using Change = std::variant<ProcessRecord, RightRecord, DropProcess, DropRight, FreeSlot, FreeIndex, Happened,
-                            AdvertRecord, DropAdvert, WatchRecord, DropWatch>;
+                            AdvertRecord, DropAdvert, WatchRecord, DropWatch, IssuedToken, RevokedToken, SpentInvocation,
+                            DropToken>;
 
 /// What stood under a slot or an index, or nothing: what puts it there again takes a change back.
 struct SlotBefore {
@@ -166,7 +201,11 @@ struct WatchBefore {
   DropWatch key;
   std::optional<WatchRecord> watch;
 };
-using Before = std::variant<std::monostate, SlotBefore, IndexBefore, AdvertBefore, WatchBefore>;
+struct TokenBefore {
+  DropToken key;
+  std::variant<std::monostate, IssuedToken, RevokedToken, SpentInvocation> token;
+};
+using Before = std::variant<std::monostate, SlotBefore, IndexBefore, AdvertBefore, WatchBefore, TokenBefore>;
 
 /// Where something new goes.
 struct Place {
@@ -214,12 +253,19 @@ class State {
   [[nodiscard]] std::vector<std::uint32_t> watchers() const;
   [[nodiscard]] std::vector<std::uint32_t> makers() const;
 
+  /// Tokens by digest.
+  [[nodiscard]] const std::map<std::string, IssuedToken>& issued_tokens() const { return issued_; }
+  [[nodiscard]] const std::map<std::string, RevokedToken>& revoked_tokens() const { return revoked_; }
+  [[nodiscard]] const std::map<std::string, SpentInvocation>& spent_invocations() const { return spent_; }
+
   /// Null: the slot is in use, or was never used.
   [[nodiscard]] const FreeSlot* freed(std::uint32_t slot) const;
 
   /// A free slot among `slots`; with `skip`, the one that comes after so many others. Slot 0 is never given
   /// out: zero means "none" in records. A slot whose generations are used up (2^32 - 1) is never used again.
   [[nodiscard]] std::optional<Place> free_slot(std::uint32_t slots, std::uint32_t skip = 0) const;
+  /// The first `count` of them, fewer when there are not as many.
+  [[nodiscard]] std::vector<Place> free_slots(std::uint32_t slots, std::uint32_t count) const;
   [[nodiscard]] std::optional<Place> free_index(std::uint32_t indices) const;
 
   /// Changes that make this state out of an empty one: what compaction writes.
@@ -231,6 +277,7 @@ class State {
   void drop_right(std::uint32_t slot);
   void put_watch(const WatchRecord& watch);
   void drop_watch(const DropWatch& key);
+  void drop_token(const DropToken& key);
 
   using RightKey = std::pair<std::uint32_t, std::uint32_t>;  // slot and generation
   std::map<std::uint32_t, ProcessRecord> processes_;
@@ -245,6 +292,9 @@ class State {
   std::map<std::uint32_t, AdvertRecord> adverts_;
   std::map<RightKey, std::map<std::uint32_t, WatchRecord>> watches_;  // by right, then by process
   std::map<std::uint32_t, std::set<RightKey>> watching_;              // process -> rights, of watches_
+  std::map<std::string, IssuedToken> issued_;
+  std::map<std::string, RevokedToken> revoked_;
+  std::map<std::string, SpentInvocation> spent_;
   std::map<std::uint32_t, FreeSlot> free_slots_;
   std::map<std::uint32_t, std::uint32_t> free_indices_;  // index -> next generation
 };
