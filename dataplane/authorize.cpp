@@ -87,6 +87,20 @@ template <bool kWithKey>
   return &authorized_;
 }
 
+std::optional<Refusal> Authorizer::check_carried(const abi::RightRef& carried, std::uint64_t now_unix_ns) const noexcept {
+  const auto refuse = [](Counter counter, Reason reason) { return Refusal{counter, reason, true}; };
+  abi::RightCopy right;
+  if (carried.slot >= slots_.size()) return refuse(Counter::carried_unknown, Reason::no_such_right);
+  if (!right.read(slots_[carried.slot])) return refuse(Counter::right_being_written, Reason::busy);
+  const bool in_use = right.target_kind() != abi::Target::free && right.target_kind() != abi::Target::revoked;
+  const bool expired = right.expires_unix_ns() != 0 && now_unix_ns >= right.expires_unix_ns();
+  if (!in_use || right.generation() != carried.generation || expired)
+    return refuse(Counter::carried_unknown, Reason::no_such_right);
+  if ((right.permissions() & abi::kMayCarry) == 0)
+    return refuse(Counter::carried_not_permitted, Reason::not_permitted);
+  return std::nullopt;
+}
+
 std::expected<const AuthorizedMessage*, Refusal> Authorizer::authorize(const MessageView& message,
                                                                        std::uint64_t now_tsc,
                                                                        std::uint64_t now_unix_ns) noexcept {

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <expected>
+#include <optional>
 #include <span>
 
 #include "abi/shared/counters.hpp"
@@ -77,6 +78,9 @@ class Authorizer {
   /// `message.to` is not looked at.
   [[nodiscard]] std::expected<const AuthorizedMessage*, Refusal> authorize_held(
       const HeldRight& to, const MessageView& message, std::uint64_t now_tsc, std::uint64_t now_unix_ns) noexcept;
+
+  /// Whether a function may pass this right on: nothing, or why not.
+  [[nodiscard]] std::optional<Refusal> check_carried(const abi::RightRef& carried, std::uint64_t now_unix_ns) const noexcept;
 
   /// The line of a right, if it still belongs to that generation: for outcomes of
   /// messages that were in flight.

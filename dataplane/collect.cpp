@@ -68,7 +68,7 @@ What check(const abi::WorkerReply& reply, const WorkerLink& link, InFlightTable&
     case abi::ReplyType::send:
       return What::send;
     case abi::ReplyType::drop:
-      break;
+      return What::drop;
   }
   return What::malformed;
 }

@@ -5,10 +5,12 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <span>
 
 #include "abi/shared/counters.hpp"
 #include "abi/shared/records.hpp"
+#include "dataplane/carried.hpp"
 #include "dataplane/in_flight_table.hpp"
 #include "dataplane/worker_link.hpp"
 
@@ -19,7 +21,15 @@ struct Answer {
   abi::Kind kind{};
   abi::Reason reason{};
   std::span<const std::byte> body{};
+  const Brought* rights = nullptr;  // that come with it
 };
+
+/// Whether a record carries any.
+inline bool carries_rights(const abi::WorkerReply& reply) noexcept {
+  std::uint32_t modes;
+  std::memcpy(&modes, reply.rights_mode, sizeof modes);
+  return modes != 0;
+}
 
 /// One record from a worker, checked.
 struct Collected {
@@ -29,6 +39,7 @@ struct Collected {
     late,       // for a message that was answered already
     event,      // a log line or instance event for control
     send,       // a function's own request: for relay
+    drop,       // handles that a process gives back
     malformed,  // nonsense: the worker is to be replaced, and nothing more is read from it
     corrupt,    // the same, of the ring itself
   };

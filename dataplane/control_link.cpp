@@ -7,7 +7,7 @@ void ControlLink::attach() noexcept {
   if (!cell_->state.compare_exchange_strong(expected, LinkState::attached, std::memory_order_acq_rel)) return;
   const LinkRings& rings = cell_->rings;
   events_ = abi::RingProducer(rings.to_peer, rings.to_capacity);
-  requests_ = abi::RingConsumer(rings.from_peer, rings.from_capacity);
+  requests_ = abi::ControlRingConsumer(rings.from_peer, rings.from_capacity);
   incarnation_ = rings.incarnation;
   attached_ = true;
   taken_ = unpublished_ = false;

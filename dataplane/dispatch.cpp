@@ -31,11 +31,12 @@ namespace {
   abi::stream_lines(record + abi::kRecordHeader, body.data(), body.size());
 }
 
-}  // namespace
-
-std::optional<Refusal> dispatch(const AuthorizedMessage& request, const Sender& sender, WorkerLink& link,
-                                InFlightTable& in_flight, const TickRate& rate,
-                                std::uint64_t now_tsc) noexcept {
+/// Made twice, so that the path of messages that carry nothing knows it.
+[[gnu::always_inline]] inline std::optional<Refusal> dispatch_with(const GivenHandles& given,
+                                                                   const AuthorizedMessage& request,
+                                                                   const Sender& sender, WorkerLink& link,
+                                                                   InFlightTable& in_flight, const TickRate& rate,
+                                                                   std::uint64_t now_tsc) noexcept {
   const MessageView& message = request.message();
   const abi::RightCopy& right = request.right();
   abi::RightAccount& account = request.account();
@@ -85,6 +86,7 @@ std::optional<Refusal> dispatch(const AuthorizedMessage& request, const Sender& 
                             .reply_generation = entry->generation,
                             .deadline_us = deadline_us,
                             .label = right.label(),
+                            .rights = {given[0], given[1], given[2], given[3]},
                             .dispatched_tsc = now_tsc};
   std::memcpy(header.id, message.id.data(), sizeof header.id);
   write_record(record, header, message.body);
@@ -94,6 +96,29 @@ std::optional<Refusal> dispatch(const AuthorizedMessage& request, const Sender& 
   ++link.in_flight;
   account.in_flight.store(waiting + 1, std::memory_order_relaxed);
   return std::nullopt;
+}
+
+}  // namespace
+
+std::optional<Refusal> dispatch(const AuthorizedMessage& request, const Sender& sender, WorkerLink& link,
+                                InFlightTable& in_flight, const TickRate& rate,
+                                std::uint64_t now_tsc) noexcept {
+  return dispatch_with({}, request, sender, link, in_flight, rate, now_tsc);
+}
+
+std::optional<Refusal> dispatch_carrying(std::span<const abi::RightRef> rights, const HandleTable& handles,
+                                         const AuthorizedMessage& request, const Sender& sender, WorkerLink& link,
+                                         InFlightTable& in_flight, const TickRate& rate,
+                                         std::uint64_t now_tsc) noexcept {
+  const std::uint32_t process = request.right().target();
+  const HandleTable::Owner owner = process < abi::kProcessesMax ? handles.owner_of(process) : HandleTable::Owner{};
+  if (owner.generation == 0 || owner.worker != link.worker() || !link.serving())
+    return busy(abi::Counter::busy_worker, request.account());
+  GivenHandles given;
+  if (!give_rights(process, owner, rights, handles, given)) return busy(abi::Counter::busy_handles, request.account());
+  const std::optional<Refusal> refusal = dispatch_with(given, request, sender, link, in_flight, rate, now_tsc);
+  if (refusal) take_back(process, owner.generation, rights, given, handles);
+  return refusal;
 }
 
 }  // namespace pgrid::dataplane

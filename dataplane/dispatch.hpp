@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "dataplane/authorize.hpp"
+#include "dataplane/carried.hpp"
 #include "dataplane/in_flight_table.hpp"
 #include "dataplane/ticks.hpp"
 #include "dataplane/worker_link.hpp"
@@ -17,5 +18,12 @@ namespace pgrid::dataplane {
 [[nodiscard]] std::optional<Refusal> dispatch(const AuthorizedMessage& request, const Sender& sender,
                                               WorkerLink& link, InFlightTable& in_flight,
                                               const TickRate& rate, std::uint64_t now_tsc) noexcept;
+
+/// The same for a message that carries rights: its receiver holds them from now on, or nothing was changed.
+[[nodiscard]] std::optional<Refusal> dispatch_carrying(std::span<const abi::RightRef> rights,
+                                                       const HandleTable& handles, const AuthorizedMessage& request,
+                                                       const Sender& sender, WorkerLink& link,
+                                                       InFlightTable& in_flight, const TickRate& rate,
+                                                       std::uint64_t now_tsc) noexcept;
 
 }  // namespace pgrid::dataplane

@@ -18,8 +18,12 @@
 
 namespace pgrid::dataplane {
 
-/// Who waits for an answer.
-enum class SenderKind : std::uint8_t { wire, control, guest };
+/// Who waits for an answer, and whose: a worker's, or (last) control's.
+enum class SenderKind : std::uint8_t { wire, control, guest, guest_asks_control };
+
+/// InFlight::worker of a request that control has.
+inline constexpr std::uint16_t kNoWorker = 0xffff;
+static_assert(abi::kWorkersMax < kNoWorker);
 
 /// A function that asked another: where what comes of it goes.
 struct GuestAsker {
@@ -27,6 +31,7 @@ struct GuestAsker {
   std::uint8_t hops;          // of its request: functions passed, the asking one included
   std::uint32_t incarnation;  // of the worker's link: its successor has not asked
   std::uint32_t process;
+  std::uint32_t process_generation;
   std::uint32_t instance;  // the worker's number for it; it comes back with the answer
 };
 

@@ -94,7 +94,19 @@ class PollCore {
   [[nodiscard]] std::uint32_t latency_bucket(std::uint64_t ticks) noexcept;
   void answer_control(const InFlight& entry, const Answer& answer, std::uint64_t elapsed_ns) noexcept;
   bool relay(WorkerLink& link, const abi::WorkerReply& reply, std::span<const std::byte> body) noexcept;
-  void answer_guest(const GuestAsker& asker, const GuestAnswer& answer) noexcept;
+  // poll_core_carry.hpp: rights in messages, and control as one whom functions ask
+  [[nodiscard]] std::optional<Refusal> check_carried(const Carried& carried) noexcept;
+  [[nodiscard]] std::optional<Refusal> let_in_carrying(std::span<const abi::RightRef> rights,
+                                                       const AuthorizedMessage& request, const Sender& sender) noexcept;
+  [[nodiscard]] std::optional<Refusal> ask_control(const GuestRequest& request) noexcept;
+  bool settle_carrying(WorkerLink& link, const abi::WorkerReply& reply, const Collected& collected) noexcept;
+  void settle_any(InFlight& entry, abi::Counter outcome, const Answer& answer) noexcept;
+  bool settle_asked_control(InFlight& entry, abi::Counter outcome, const Answer& answer) noexcept;
+  void take_message(const ControlLink::Request& request) noexcept;
+  void take_answer(const ControlLink::Request& request) noexcept;
+  void take_notice(const ControlLink::Request& request) noexcept;
+  void tell_undelivered(const ControlLink::Request& request) noexcept;
+  bool answer_guest(const GuestAsker& asker, const GuestAnswer& answer) noexcept;
   [[nodiscard]] std::uint32_t left_us(std::uint64_t deadline_tsc) const noexcept;
   bool lies(WorkerLink& link, abi::Counter counter) noexcept;
   void send_answer(const ReturnPath& path, const AnswerFields& fields,
@@ -136,6 +148,7 @@ class PollCore {
 
 }  // namespace pgrid::dataplane
 
+#include "dataplane/poll_core_carry.hpp"    // IWYU pragma: export
 #include "dataplane/poll_core_collect.hpp"  // IWYU pragma: export
 #include "dataplane/poll_core_send.hpp"     // IWYU pragma: export
 #include "dataplane/poll_core_turn.hpp"     // IWYU pragma: export

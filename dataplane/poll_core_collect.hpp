@@ -25,7 +25,10 @@ std::uint32_t PollCore<Io>::collect_replies(WorkerLink& link) noexcept {
         more = false;
         break;
       case Collected::What::outcome:
-        settle(*collected.entry, collected.counter, collected.answer);
+        if (carries_rights(reply)) [[unlikely]]
+          more = settle_carrying(link, reply, collected);
+        else
+          settle(*collected.entry, collected.counter, collected.answer);
         break;
       case Collected::What::late:
         count(abi::Counter::late_reply);
@@ -35,6 +38,10 @@ std::uint32_t PollCore<Io>::collect_replies(WorkerLink& link) noexcept {
         break;
       case Collected::What::send:
         more = relay(link, reply, collected.answer.body);
+        break;
+      case Collected::What::drop:
+        more = take_given_back(reply, collected.answer.body, link, handles_) ||
+               lies(link, abi::Counter::reply_malformed);
         break;
       case Collected::What::malformed:
         more = lies(link, abi::Counter::reply_malformed);
@@ -80,7 +87,7 @@ template <PacketIo Io>
 std::uint32_t PollCore<Io>::sweep(std::uint32_t budget) noexcept {
   std::uint32_t nb = 0;
   while (InFlight* entry = in_flight_.next_expired(now_tsc_, budget)) {
-    settle(*entry, abi::Counter::no_answer, {abi::Kind::non_commitment, abi::Reason::no_answer});
+    settle_any(*entry, abi::Counter::no_answer, {abi::Kind::non_commitment, abi::Reason::no_answer});
     ++nb;
   }
   return nb;
@@ -100,7 +107,7 @@ void PollCore<Io>::settle(InFlight& entry, abi::Counter outcome, const Answer& a
                 answer.body);
   } else if (entry.sender == SenderKind::guest) {
     answer_guest(entry.guest,
-                 {answer.kind, answer.reason, entry.id, left_us(entry.deadline_tsc), answer.body});
+                 {answer.kind, answer.reason, entry.id, left_us(entry.deadline_tsc), answer.body, answer.rights});
   } else {
     answer_control(entry, answer, rate_.ns_of_ticks(now_tsc_ - entry.dispatched_tsc));
   }
@@ -129,7 +136,8 @@ template <PacketIo Io>
                           .elapsed_ns = elapsed_ns};
   std::memcpy(event.id, entry.id.data(), sizeof event.id);
   const bool same_control = entry.control_incarnation == control_.incarnation();
-  if (!same_control || !control_.post(event, answer.body)) count(abi::Counter::control_answer_lost);
+  const auto rights = answer.rights != nullptr ? answer.rights->rights : std::span<const abi::RightRef>{};
+  if (!same_control || !control_.post(event, answer.body, rights)) count(abi::Counter::control_answer_lost);
 }
 
 /// Writes the outcome on the right's line, unless the slot has been given to another right since.
@@ -185,13 +193,15 @@ template <PacketIo Io>
   const std::optional<Refusal> refusal = admit_guest(request);
   if (!refusal) {
     count(abi::Counter::dispatched);
+    if (request.carried.moved != 0) take_moved(holder_of(request.asker), request.carried, handles_);
     return true;
   }
   count(refusal->counter);
   note_refused(*refusal);
   // Asked for no deadline: what the asker asks next has none either.
   const std::uint32_t left_us = request.deadline_us != 0 ? request.deadline_us : ~0u;
-  answer_guest(request.asker, {abi::Kind::non_commitment, refusal->reason, request.id, left_us});
+  const Brought kept{.handles = kept_of(holder_of(request.asker), request.carried)};
+  answer_guest(request.asker, {abi::Kind::non_commitment, refusal->reason, request.id, left_us, {}, &kept});
   return true;
 }
 
@@ -200,26 +210,33 @@ template <PacketIo Io>
 std::optional<Refusal> PollCore<Io>::admit_guest(const GuestRequest& request) noexcept {
   if (request.to.verdict != HeldRight::Verdict::held)
     return Refusal{abi::Counter::handle_unknown, abi::Reason::no_such_right, false};
+  if (request.to_control) return ask_control(request);
   if (request.asker.hops > abi::kHopsMax)
     return Refusal{abi::Counter::hop_limit, abi::Reason::not_permitted, false};
   const MessageView message{.id = request.id,
                             .deadline_us = request.deadline_us,
-                            .nb_rights = request.nb_rights,
                             .body = request.body};
+  if (request.carried.count != 0)
+    if (const auto refusal = check_carried(request.carried)) return refusal;
   const auto authorized = authorizer_.authorize_held(request.to, message, now_tsc_, now_unix_ns_);
   if (!authorized) return authorized.error();
-  return let_in(**authorized, {.kind = SenderKind::guest, .guest = &request.asker});
+  const Sender sender{.kind = SenderKind::guest, .guest = &request.asker};
+  return request.carried.count == 0 ? let_in(**authorized, sender)
+                                    : let_in_carrying(request.carried.all(), **authorized, sender);
 }
 
-/// The one answer that a function's request gets, unless who asked is gone.
+/// The one answer that a function's request gets. False: who asked is gone, and nothing that came with it was given.
 template <PacketIo Io>
-[[gnu::noinline]] void PollCore<Io>::answer_guest(const GuestAsker& asker, const GuestAnswer& answer) noexcept {
+[[gnu::noinline]] bool PollCore<Io>::answer_guest(const GuestAsker& asker, const GuestAnswer& answer) noexcept {
   WorkerLink& link = workers_[asker.worker];
   const Handed handed = hand_to_guest(link, asker, answer, now_tsc_);
-  if (handed == Handed::yes) return count(abi::Counter::guest_answers);
-  count(abi::Counter::guest_answers_lost);
+  count(handed == Handed::yes ? abi::Counter::guest_answers : abi::Counter::guest_answers_lost);
+  if (handed == Handed::yes) return true;
+  if (answer.rights != nullptr)
+    take_back(asker.process, asker.process_generation, answer.rights->rights, answer.rights->handles, handles_);
   if (handed == Handed::nonsense)
     lies(link, link.requests.corrupt() ? abi::Counter::worker_ring_corrupt : abi::Counter::reply_malformed);
+  return false;
 }
 
 /// Time to a deadline; 1 when it has passed, for 0 would mean none.

@@ -158,25 +158,17 @@ std::uint32_t PollCore<Io>::serve_control() noexcept {
   std::uint32_t nb = 0;
   ControlLink::Request request;
   for (; nb < kControlPerTurn && control_.next(request); ++nb) {
-    count(abi::Counter::control_requests);
-    const abi::ControlRequest& header = request.header;
-    if (header.type != static_cast<std::uint8_t>(abi::ControlRequestType::message)) {
-      count(abi::Counter::message_kind_unknown);
-      continue;
+    switch (static_cast<abi::ControlRequestType>(request.header.type)) {
+      case abi::ControlRequestType::answer:
+        take_answer(request);
+        break;
+      case abi::ControlRequestType::notice:
+        take_notice(request);
+        break;
+      default:
+        take_message(request);
+        break;
     }
-    if (header.kind != static_cast<std::uint8_t>(abi::Kind::request)) {
-      count(abi::Counter::answer_unexpected);
-      continue;
-    }
-    const RightOnWire to(header.slot, header.generation, std::span<const std::uint8_t, 16>(header.key));
-    MessageView message{.to = &to, .deadline_us = header.deadline_us, .body = request.body};
-    std::memcpy(message.id.data(), header.id, sizeof header.id);
-    const Sender sender{.kind = SenderKind::control, .control_incarnation = control_.incarnation()};
-    const std::optional<Refusal> refusal = admit(message, sender);
-    if (refusal)
-      refuse_control(header, *refusal);
-    else
-      count(abi::Counter::dispatched);
   }
   if (nb == 0) return 0;
   control_.release();
@@ -224,7 +216,7 @@ void PollCore<Io>::finish() noexcept {
   for (WorkerLink& link : workers_) (void)collect_replies(link);
   std::uint32_t cursor = 0;
   while (InFlight* entry = in_flight_.next_in_use(cursor))
-    settle(*entry, abi::Counter::process_failed, {abi::Kind::non_commitment, abi::Reason::process_failed});
+    settle_any(*entry, abi::Counter::process_failed, {abi::Kind::non_commitment, abi::Reason::process_failed});
   for (WorkerLink& link : workers_) link.publish();
   control_.publish();
   constexpr std::uint32_t kLastTries =

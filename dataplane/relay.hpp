@@ -1,6 +1,7 @@
-// Between functions: a request that a function sends through a right it holds, and what comes of it. The home poll core of
-// the asking worker relays both: it lets the request in like one from the wire, with the handle in place of a key, and
-// writes one answer, the other function's or a refusal, into the part of the worker's request ring that is kept for that.
+// Between functions: a request that a function sends through a right it holds, or to control, and what comes of it. The home
+// poll core of the asking worker relays both: it lets the request in like one from the wire, with the handle in place of a
+// key, and writes one answer, the other function's, control's or a refusal, into the part of the worker's request ring that
+// is kept for that.
 #pragma once
 
 #include <array>
@@ -9,6 +10,7 @@
 #include <span>
 
 #include "abi/shared/records.hpp"
+#include "dataplane/carried.hpp"
 #include "dataplane/handle_table.hpp"
 #include "dataplane/in_flight_table.hpp"
 #include "dataplane/worker_link.hpp"
@@ -18,16 +20,21 @@ namespace pgrid::dataplane {
 /// What a worker handed over for one of its functions, checked as far as a record can be. Borrows the body.
 struct GuestRequest {
   GuestAsker asker;
-  HeldRight to;  // held or none
+  bool to_control;
+  HeldRight to;  // held or none; of control: held when the process is there
   std::array<std::uint8_t, 8> id;
   std::uint32_t deadline_us;  // 0: the right's maximum
-  std::uint32_t nb_rights;    // carried
+  Carried carried;
   std::span<const std::byte> body;
 };
 
+[[nodiscard]] inline Holder holder_of(const GuestAsker& asker) noexcept {
+  return {asker.process, asker.process_generation, asker.worker};
+}
+
 /// False: nonsense. No honest worker sends on another core than its home, has more requests waiting than fit, or names
-/// what cannot be: another worker's process, a handle without a meaning, a request that passed no function or too many.
-/// A handle that is not held is no nonsense: it may have been taken away a moment ago.
+/// what cannot be: another worker's process, a handle without a meaning, rights that cannot be carried, a request that passed
+/// no function or too many. A handle that is not held is no nonsense: it may have been taken away a moment ago.
 [[nodiscard]] bool read_guest_request(const abi::WorkerReply& reply, std::span<const std::byte> body,
                                       const WorkerLink& link, const HandleTable& handles,
                                       GuestRequest& request) noexcept;
@@ -39,6 +46,7 @@ struct GuestAnswer {
   std::array<std::uint8_t, 8> id;
   std::uint32_t deadline_us;  // what is left of the request's; what the asker asks next with this in hand inherits it
   std::span<const std::byte> body{};
+  const Brought* rights = nullptr;  // that come with it; of a refusal: handles that stay where they were
 };
 
 enum class Handed : std::uint8_t {
@@ -49,5 +57,9 @@ enum class Handed : std::uint8_t {
 /// Writes the answer for the asking worker; it becomes visible at the link's next `publish`.
 [[nodiscard]] Handed hand_to_guest(WorkerLink& link, const GuestAsker& asker, const GuestAnswer& answer,
                                    std::uint64_t now_tsc) noexcept;
+
+/// Handles that a worker's process gives back. False: nonsense, as above.
+[[nodiscard]] bool take_given_back(const abi::WorkerReply& reply, std::span<const std::byte> body, const WorkerLink& link,
+                                   const HandleTable& handles) noexcept;
 
 }  // namespace pgrid::dataplane

@@ -60,6 +60,8 @@ class WorkerLink {
   [[nodiscard]] bool has_room() const noexcept { return in_flight < in_flight_max_; }
   /// Bytes of the request ring that requests leave free, for what comes of the functions' own requests.
   [[nodiscard]] std::uint32_t answer_part() const noexcept { return answer_part_; }
+  /// Whether this poll core routes what its functions send.
+  [[nodiscard]] bool is_home() const noexcept { return guest_requests_max_ != 0; }
   /// Whether its functions may have one more request waiting. An honest worker counts too.
   [[nodiscard]] bool may_ask() const noexcept { return guest_waiting < guest_requests_max_; }
 

@@ -49,7 +49,7 @@ class RingProducer {
     refresh_head();
   }
 
-  /// Contiguous room for one record of `length` bytes (64 to kRecordMax), or nullptr when the ring is full. The record's
+  /// Contiguous room for one record of `length` bytes (64 to what its reader takes), or nullptr when the ring is full. The record's
   /// first four bytes are its length and are written here. Nothing is taken until `commit`. `kept`: bytes that stay free.
   [[nodiscard]] std::byte* reserve(std::uint32_t length, std::uint32_t kept = 0) noexcept {
     std::byte* record = reserve_lines(length, kept);
@@ -124,18 +124,20 @@ class RingProducer {
 /// One record as the consumer found it. `length` is the checked copy; the one in the record must not be read again.
 struct RingRecord {
   const std::byte* data = nullptr;
-  std::uint32_t length = 0;  // bytes, header included; kRecordHeader to kRecordMax
+  std::uint32_t length = 0;  // bytes, header included; kRecordHeader to the longest of the ring
   [[nodiscard]] explicit operator bool() const noexcept { return data != nullptr; }
 };
 
-/// Reading end. Owned by one thread. Space is given back at `release()`: once per burst.
-class RingConsumer {
+/// Reading end. Owned by one thread. Space is given back at `release()`: once per burst. `kLongest`: bytes of the longest record
+/// that it takes, header included.
+template <std::uint32_t kLongest>
+class BasicRingConsumer {
  public:
   static constexpr std::uint64_t kFetchAhead = 8 * 128;  // bytes: eight messages of 64 bytes
 
-  RingConsumer() = default;
+  BasicRingConsumer() = default;
   /// As RingProducer's constructor. `at_tail` skips what is there: for an end that was lost and starts afresh.
-  RingConsumer(std::byte* memory, std::uint32_t capacity, bool at_tail = false) noexcept
+  BasicRingConsumer(std::byte* memory, std::uint32_t capacity, bool at_tail = false) noexcept
       : header_(reinterpret_cast<RingHeader*>(memory)),
         data_(memory + sizeof(RingHeader)),
         capacity_(capacity),
@@ -157,12 +159,12 @@ class RingConsumer {
       if ((length & kPadFlag) != 0) [[unlikely]] {
         const std::uint64_t pad = length & ~kPadFlag;
         // Shorter than any record, so never two in a row: nobody is kept here by a ring full of pads.
-        if (pad >= kRecordMax || pad != capacity_ - position || pad > available) return broken();
+        if (pad >= round_up_64(kLongest) || pad != capacity_ - position || pad > available) return broken();
         head_ += pad;
         continue;
       }
       const std::uint64_t size = round_up_64(length);
-      if (length < kRecordHeader || length > kRecordMax || size > available || size > capacity_ - position)
+      if (length < kRecordHeader || length > kLongest || size > available || size > capacity_ - position)
         [[unlikely]]
         return broken();
       size_ = size;
@@ -214,5 +216,7 @@ class RingConsumer {
   std::uint64_t tail_ = 0;  // the producer's, as last read and checked
   std::uint64_t size_ = 0;  // of the record that front() gave
 };
+using RingConsumer = BasicRingConsumer<kRecordMax>;                // between poll cores and workers
+using ControlRingConsumer = BasicRingConsumer<kControlRecordMax>;  // between poll cores and control
 
 }  // namespace pgrid::abi

@@ -79,12 +79,16 @@ enum class CounterClass : std::uint8_t {
   X(too_large, refusal, "body longer than the right allows")                                                         \
   X(handle_unknown, refusal, "no_such_right: a function sent through a handle that it does not hold (any more)")     \
   X(hop_limit, refusal, "not_permitted: passed on by 8 functions already; look for functions that call in a circle") \
-  X(carried_rights_refused, refusal, "not_permitted: the message carries rights, which this node does not take yet") \
+  X(carried_rights_refused, refusal, "not_permitted: a datagram carries rights, which only functions of a node can")   \
+  X(carried_unknown, refusal, "no_such_right: a function passed on a right that is dead, or that it does not hold")    \
+  X(carried_not_permitted, refusal, "not_permitted: a function passed on a right that may not be passed on")           \
   X(busy_right, refusal, "busy: the right has its maximum in flight")                                                \
   X(busy_in_flight, refusal, "busy: the poll core's in-flight table is full; raise limits.in_flight")                \
   X(busy_ring, refusal, "busy: the worker's request ring is full; the function is too slow, add a worker")           \
   X(busy_worker, refusal, "busy: the worker is starting or restarting; see pgrid ls")                                \
   X(busy_draining, refusal, "busy: the node is stopping")                                                            \
+  X(busy_handles, refusal, "busy: the receiver has no handle free for a right that was passed on; it should drop some") \
+  X(busy_control, refusal, "busy: a function asked control, which is away or slow")                                  \
   /* what became of dispatched messages */                                                                           \
   X(dispatched, total, "messages handed to workers")                                                                 \
   X(answered, outcome, "answers: promises kept")                                                                     \
@@ -93,6 +97,7 @@ enum class CounterClass : std::uint8_t {
   X(no_answer, outcome, "deadline passed; the function is slow or does not answer")                                  \
   X(process_failed, outcome, "the worker process or instance died with the message in hand")                         \
   X(busy_mailbox, outcome, "busy: its mailbox was full, or the process restarts too often: see pgrid ls")            \
+  X(answer_refused, outcome, "the function's answer carried rights that its asker could not be given")               \
   /* sending, and more about the above */                                                                            \
   X(tx_packets, detail, "frames sent to ports")                                                                      \
   X(tx_full, detail, "answers lost because the port took no more; senders see no answer")                            \
@@ -106,6 +111,11 @@ enum class CounterClass : std::uint8_t {
   X(worker_ring_corrupt, detail, "a worker's own index in a ring that makes no sense: the worker is replaced")       \
   X(guest_answers, detail, "answers and refusals handed to functions that had asked")                                \
   X(guest_answers_lost, detail, "answers for functions that were restarted or removed meanwhile")                    \
+  X(rights_carried, detail, "rights that messages brought to functions and control")                                 \
+  X(notices, detail, "notices of control for functions: rights that died, rights that were granted")                 \
+  X(notices_lost, detail, "notices for a process that is gone, or whose worker takes no more")                       \
+  X(control_answer_late, detail, "control's answers to functions that did not wait for them any more")               \
+  X(undelivered_lost, detail, "rights that control gave and will take back late, because it was away or slow")       \
   X(worker_deaths, detail, "worker processes that died or were replaced")
 
 enum class Counter : std::uint16_t {

@@ -51,6 +51,9 @@ struct RightRef {
   bool operator==(const RightRef&) const = default;
 };
 static_assert(sizeof(RightRef) == 8);
+/// Bytes of a record between control and poll cores: the longest body, and the rights before it.
+inline constexpr std::uint32_t kControlRecordMax = kRecordMax + kCarriedRightsMax * sizeof(RightRef);
+static_assert(kControlRecordMax == 1120);
 
 constexpr bool is_power_of_two(std::uint32_t n) { return n != 0 && (n & (n - 1)) == 0; }
 

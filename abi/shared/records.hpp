@@ -186,7 +186,4 @@ struct PuntSource {
 };
 static_assert(sizeof(PuntSource) == 24);
 
-/// Bytes that control's records may have: the longest body and the rights before it.
-inline constexpr std::uint32_t kControlRecordMax = kRecordMax + kCarriedRightsMax * sizeof(RightRef);
-
 }  // namespace pgrid::abi

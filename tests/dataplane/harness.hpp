@@ -230,6 +230,7 @@ class FakeControl {
 
   struct Event {
     abi::ControlEvent header;
+    std::vector<abi::RightRef> rights;
     std::string body;
   };
   [[nodiscard]] std::optional<Event> next() {
@@ -237,18 +238,24 @@ class FakeControl {
     if (!record) return std::nullopt;
     Event event;
     std::memcpy(&event.header, record.data, sizeof event.header);
-    event.body.assign(reinterpret_cast<const char*>(record.data) + abi::kRecordHeader,
-                      record.length - abi::kRecordHeader);
+    event.rights.resize(event.header.nb_rights);
+    const std::size_t rights = event.rights.size() * sizeof(abi::RightRef);
+    if (rights != 0) std::memcpy(event.rights.data(), record.data + abi::kRecordHeader, rights);
+    event.body.assign(reinterpret_cast<const char*>(record.data) + abi::kRecordHeader + rights,
+                      record.length - abi::kRecordHeader - rights);
     events.pop();
     events.release();
     return event;
   }
-  bool ask(abi::ControlRequest request, std::string_view body) {
-    request.length = static_cast<std::uint32_t>(abi::kRecordHeader + body.size());
+  bool ask(abi::ControlRequest request, std::string_view body, const std::vector<abi::RightRef>& rights = {}) {
+    const std::size_t before = rights.size() * sizeof(abi::RightRef);
+    request.nb_rights = static_cast<std::uint8_t>(rights.size());
+    request.length = static_cast<std::uint32_t>(abi::kRecordHeader + before + body.size());
     std::byte* record = requests.reserve(request.length);
     if (record == nullptr) return false;
     std::memcpy(record, &request, sizeof request);
-    if (!body.empty()) std::memcpy(record + abi::kRecordHeader, body.data(), body.size());
+    if (before != 0) std::memcpy(record + abi::kRecordHeader, rights.data(), before);
+    if (!body.empty()) std::memcpy(record + abi::kRecordHeader + before, body.data(), body.size());
     requests.commit();
     requests.publish();
     return true;
@@ -264,7 +271,7 @@ class FakeControl {
   dataplane::LinkRings rings_;
 
  public:
-  abi::RingConsumer events;
+  abi::ControlRingConsumer events;
   abi::RingProducer requests;
 };
 

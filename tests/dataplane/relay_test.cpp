@@ -191,15 +191,6 @@ TEST_F(RelayTest, TheRightsRateAndInFlightHold) {
   EXPECT_EQ(node.counter(Counter::quota_exceeded), 1u);
 }
 
-TEST_F(RelayTest, CarriedRightsAreRefused) {
-  abi::WorkerReply send = question();
-  send.rights[3] = 4;
-  send.rights_mode[3] = 1;
-  asker->say(send);
-  EXPECT_EQ(reason_of(answered_now()), "not_permitted");
-  EXPECT_EQ(node.counter(Counter::carried_rights_refused), 1u);
-}
-
 // ---- hops and deadlines
 
 TEST_F(RelayTest, EightFunctionsMayPassAMessageOn) {
