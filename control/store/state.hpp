@@ -107,6 +107,7 @@ struct AdvertRecord {
   std::string text;
   std::vector<std::string> tags;
   std::optional<abi::RightRef> open;  // from which anybody may have a right derived
+  std::uint8_t can = 0;               // what those may do; 0: what that one may
   bool operator==(const AdvertRecord&) const = default;
 };
 struct DropAdvert {
@@ -163,12 +164,12 @@ struct RevokedToken {
   std::uint64_t until_unix = 0;  // when it has expired anyway; 0: nobody knows, so for ever
   bool operator==(const RevokedToken&) const = default;
 };
-/// An invocation that became a right: neither again, and no longer than all of its chain holds.
+/// An invocation that became a right, whose `token` is its CID: it is not taken again, and when one of its chain is revoked
+/// the right goes too.
 struct SpentInvocation {
-  std::string cid;  // digest
-  std::uint64_t until_unix = 0;
-  abi::RightRef right{};
-  std::vector<std::string> links;  // digests of the tokens that led to it and of their payloads, root first
+  std::string cid;                 // digest
+  std::uint64_t until_unix = 0;    // when both it and the right have expired
+  std::vector<std::string> links;  // digests of the delegations that led to it, root first, each with its payload's behind it
   bool operator==(const SpentInvocation&) const = default;
 };
 /// Of the kind that `kind` says, 0 issued, 1 revoked, 2 spent: it has expired and need not be known any more.
