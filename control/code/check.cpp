@@ -104,4 +104,14 @@ Result<void> check_exports(std::span<const wasm::Item> exports, std::uint64_t me
   return {};
 }
 
+Result<void> check_tables(std::span<const code::Bounds> tables) {
+  if (tables.size() > wasm::kTables)
+    return refuse("it has " + std::to_string(tables.size()) + " tables", "a function may have " + std::to_string(wasm::kTables));
+  for (const code::Bounds& table : tables)
+    if (table.min > wasm::kTableElements)
+      return refuse("a table of it begins with " + std::to_string(table.min) + " elements",
+                    "a function may have " + std::to_string(wasm::kTableElements) + " in each");
+  return {};
+}
+
 }  // namespace pgrid::control

@@ -1,20 +1,24 @@
-// pgrid-compile: module on stdin, image on stdout, a refusal as one sentence on stderr. A child of control, with limits of
-// its own: a module that stalls or swells the compiler ends this process and nothing else.
+// pgrid-compile: module on stdin, verdict and image on stdout, a refusal as one sentence on stderr. A child of control and of
+// `pgrid verify`, with limits of its own: a module that stalls or swells the analysis or the compiler ends this process and nothing else.
 //
-//   pgrid-compile --memory BYTES     exit 0: compiled; 1: refused or failed; 2: wrong arguments
-//   pgrid-compile --fingerprint      prints what images depend on: Wasmtime's version, configuration, CPU
+//   pgrid-compile [--verify] --memory BYTES   exit 0: the verdict, JSON on one line; then the image, unless only to verify
+//                                             1: refused or failed; 2: wrong arguments
+//   pgrid-compile --fingerprint               prints what images depend on: Wasmtime's version, configuration, CPU
 #include <signal.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <charconv>
 #include <cstdio>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "control/code/compile.hpp"
+#include "drivers/sandbox/privileges.hpp"
 #include "drivers/wasm/engine.hpp"
 
 #if defined(__has_feature)
@@ -29,8 +33,12 @@ using pgrid::Errc;
 using pgrid::fail;
 using pgrid::Result;
 
-constexpr rlim_t kCpuSeconds = 120;           // over all its threads; an 8 MiB module takes some 20
-[[maybe_unused]] constexpr rlim_t kAddressSpace = 8ull << 30;  // bytes: 4 GiB reserved for one pool place, the rest for compiling
+constexpr std::size_t kMiB = 1u << 20;
+// CPU time over all threads. A module of 1 MiB takes some 2 s (bench/control/verify); 7 kB of nested loops would take 39.
+constexpr rlim_t kCpuSeconds = 15, kCpuSecondsPerMiB = 15, kCpuSecondsMax = 120;
+// What can be written to: a module of 1 MiB takes some 20 MiB.
+[[maybe_unused]] constexpr rlim_t kDataBytes = 256 * kMiB, kDataBytesPerByte = 64;
+[[maybe_unused]] constexpr rlim_t kReserved = 6ull << 30;  // addresses besides: 4 GiB and guards for one pool place, stacks, arenas
 constexpr rlim_t kFileSize = 1ull << 30;      // bytes of the image
 constexpr rlim_t kFiles = 64;
 constexpr int kNice = 10;                     // poll and worker cores go first
@@ -71,38 +79,51 @@ Result<void> write_all(int fd, std::span<const std::byte> bytes) {
   return {};
 }
 
-int compile(std::uint64_t memory_bytes) {
+/// What a module of that size may cost.
+void limit_for(std::size_t module_bytes) {
+  const rlim_t seconds = kCpuSeconds + kCpuSecondsPerMiB * module_bytes / kMiB;
+  limit(RLIMIT_CPU, std::min(seconds, kCpuSecondsMax));
+#if !defined(__SANITIZE_ADDRESS__) && !PGRID_CLANG_ASAN  // whose shadow takes 16 TiB of addresses
+  const rlim_t data = kDataBytes + kDataBytesPerByte * module_bytes;
+  limit(RLIMIT_DATA, data);
+  limit(RLIMIT_AS, kReserved + data);
+#endif
+}
+
+int check(std::uint64_t memory_bytes, pgrid::control::Effort effort) {
   const auto module = read_all(STDIN_FILENO);
   if (!module) return say(module.error().sentence(), 1);
-  const auto image = pgrid::control::compile_function(*module, memory_bytes);
-  if (!image) return say(image.error().sentence(), 1);
-  if (auto written = write_all(STDOUT_FILENO, *image); !written) return say(written.error().sentence(), 1);
+  limit_for(module->size());
+  auto compiled = pgrid::control::check_function(*module, memory_bytes, effort);
+  if (!compiled) return say(compiled.error().sentence(), 1);
+  compiled->verdict += '\n';
+  for (const std::span<const std::byte> part : {std::as_bytes(std::span(compiled->verdict)), std::span<const std::byte>(compiled->image)})
+    if (auto written = write_all(STDOUT_FILENO, part); !written) return say(written.error().sentence(), 1);
   return 0;
 }
 
 }  // namespace
 
 int main(int count, char** values) {
-  const std::vector<std::string_view> arguments(values + 1, values + count);
+  std::vector<std::string_view> arguments(values + 1, values + count);
   if (arguments.size() == 1 && arguments[0] == "--fingerprint") {
     std::printf("%s\n", pgrid::wasm::engine_fingerprint().c_str());
     return 0;
   }
+  const bool only_verify = !arguments.empty() && arguments[0] == "--verify";
+  if (only_verify) arguments.erase(arguments.begin());
   std::uint64_t memory_bytes = 0;
   const bool asks = arguments.size() == 2 && arguments[0] == "--memory";
   const std::string_view number = asks ? arguments[1] : "";
   const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), memory_bytes);
   if (!asks || error != std::errc() || end != number.data() + number.size() || memory_bytes == 0)
-    return say("give --memory BYTES, or --fingerprint; the module comes on stdin, the image goes to stdout", 2);
+    return say("give [--verify] --memory BYTES, or --fingerprint; the module comes on stdin, verdict and image go to stdout", 2);
 
-  limit(RLIMIT_CPU, kCpuSeconds);
-#if !defined(__SANITIZE_ADDRESS__) && !PGRID_CLANG_ASAN  // whose shadow takes 16 TiB of addresses
-  limit(RLIMIT_AS, kAddressSpace);
-#endif
   limit(RLIMIT_FSIZE, kFileSize);
   limit(RLIMIT_NOFILE, kFiles);
   limit(RLIMIT_CORE, 0);
   ::signal(SIGXFSZ, SIG_IGN);  // write fails instead, and says so
   (void)::setpriority(PRIO_PROCESS, 0, kNice);
-  return compile(memory_bytes);
+  if (auto dropped = pgrid::sandbox::give_up_capabilities(); !dropped) return say(dropped.error().sentence(), 1);
+  return check(memory_bytes, only_verify ? pgrid::control::Effort::verify_only : pgrid::control::Effort::compile);
 }

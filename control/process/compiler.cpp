@@ -1,8 +1,10 @@
 #include "control/process/compiler.hpp"
 
 #include <poll.h>
+#include <signal.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <system_error>
 
@@ -15,6 +17,7 @@ namespace {
 constexpr std::size_t kAtOnce = 2;  // children: compiling one module takes all the cores it finds
 constexpr std::chrono::seconds kCompileWithin{60};  // an 8 MiB module takes some 10 s on one core
 constexpr int kFingerprintWithinMs = 10'000;
+constexpr std::size_t kVerdictMax = 16u << 10;  // bytes of JSON; names in it are few and cut
 constexpr std::string_view kPrefix = "pgrid-compile: ";
 
 std::string sentence_of(const ChildResult& result) {
@@ -23,28 +26,42 @@ std::string sentence_of(const ChildResult& result) {
   return text;
 }
 
-Result<Bytes> image_of(Result<ChildResult> result, bool timed_out) {
+/// Why a signal ended it, as far as limits tell.
+Error ended_by(int signal) {
+  Error error{Errc::invalid_argument, "verify and compile the module", "", "make it smaller, or its functions less deeply nested"};
+  if (signal == SIGXCPU || signal == SIGKILL)
+    error.cause = "that takes more CPU time than a module of its size may cost";
+  else if (signal == SIGABRT)
+    error.cause = "that takes more memory than a module of its size may cost";
+  else
+    error.cause = "it breaks the analysis or the compiler (signal " + std::to_string(signal) + "), which nothing else noticed";
+  return error;
+}
+
+Result<CompileResult> result_of(Result<ChildResult> result, bool timed_out, bool only_verify) {
   if (!result) return std::unexpected(result.error());
   if (timed_out)
-    return fail(Errc::invalid_argument, "compile the module", "it takes longer than 60 s", "make it smaller");
-  if (result->signal != 0)
-    return fail(Errc::invalid_argument, "compile the module",
-                "the compiler was ended by signal " + std::to_string(result->signal),
-                "the module may be too complex");
+    return fail(Errc::invalid_argument, "verify and compile the module", "that takes longer than 60 s", "make it smaller");
+  if (result->signal != 0) return std::unexpected(ended_by(result->signal));
   if (result->status != 0) {
     const std::string text = sentence_of(*result);
     return fail(Errc::invalid_argument, "", text.empty() ? "the compiler refused the module" : text);
   }
-  if (result->output.empty())
-    return fail(Errc::internal, "compile the module", "the compiler wrote no image");
-  return std::move(result->output);
+  // The verdict is the first line, the image is what follows it.
+  const auto line_end = std::ranges::find(result->output, static_cast<std::uint8_t>('\n'));
+  CompileResult compiled{.verdict = std::string(result->output.begin(), line_end), .image = {}};
+  if (line_end != result->output.end()) compiled.image.assign(line_end + 1, result->output.end());
+  if (compiled.verdict.empty() || compiled.verdict.size() > kVerdictMax || (compiled.image.empty() && !only_verify))
+    return fail(Errc::internal, "verify and compile the module", "the compiler wrote no verdict or no image");
+  return compiled;
 }
 
 }  // namespace
 
 struct CompilerChild::Running {
   Child child;
-  OnImage done;
+  OnCompiled done;
+  bool only_verify;
   Pending ended;
   Pending limit;
 };
@@ -53,7 +70,7 @@ CompilerChild::CompilerChild(EventLoop& loop, std::filesystem::path program)
     : loop_(loop), program_(std::move(program)) {}
 CompilerChild::~CompilerChild() = default;
 
-void CompilerChild::compile(CompileJob job, OnImage done) {
+void CompilerChild::compile(CompileJob job, OnCompiled done) {
   queued_.push_back({std::move(job), std::move(done)});
   start_next();
 }
@@ -62,14 +79,15 @@ void CompilerChild::start_next() {
   while (!queued_.empty() && running_.size() < kAtOnce) {
     Queued next = std::move(queued_.front());
     queued_.pop_front();
-    Result<Child> child =
-        Child::start(program_, {"--memory", std::to_string(next.job.memory_bytes)}, *next.job.module);
+    std::vector<std::string> arguments{"--memory", std::to_string(next.job.memory_bytes)};
+    if (next.job.only_verify) arguments.insert(arguments.begin(), "--verify");
+    Result<Child> child = Child::start(program_, arguments, *next.job.module);
     if (!child) {
       loop_.post([done = std::move(next.done), error = child.error()] { done(std::unexpected(error)); });
       continue;
     }
     running_.push_back(
-        std::make_unique<Running>(std::move(*child), std::move(next.done), Pending(), Pending()));
+        std::make_unique<Running>(std::move(*child), std::move(next.done), next.job.only_verify, Pending(), Pending()));
     Running& running = *running_.back();
     running.ended = loop_.when_readable(running.child.pidfd(), [this, &running] { finish(running, false); });
     running.limit = loop_.after(kCompileWithin, [this, &running] {
@@ -82,11 +100,11 @@ void CompilerChild::start_next() {
 void CompilerChild::finish(Running& running, bool timed_out) {
   running.ended.reset();
   running.limit.reset();
-  Result<Bytes> image = image_of(running.child.collect(kImageMax), timed_out);
-  const OnImage done = std::move(running.done);
+  Result<CompileResult> compiled = result_of(running.child.collect(kImageMax + kVerdictMax), timed_out, running.only_verify);
+  const OnCompiled done = std::move(running.done);
   running_.remove_if([&](const std::unique_ptr<Running>& one) { return one.get() == &running; });
   start_next();
-  done(std::move(image));
+  done(std::move(compiled));
 }
 
 Result<std::string> CompilerChild::fingerprint() const {

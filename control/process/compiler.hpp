@@ -1,5 +1,5 @@
-// From a module to the image that workers run. Compiling happens in a child process: a module that crashes or
-// stalls the compiler costs that child, not control.
+// From a module to what is known of it and to the image that workers run. Both come from a child process: a module that crashes or
+// stalls the analysis or the compiler costs that child, not control.
 #pragma once
 
 #include <cstdint>
@@ -19,23 +19,30 @@ namespace pgrid::control {
 struct CompileJob {
   std::shared_ptr<const Bytes> module;
   std::uint64_t memory_bytes = 0;  // the module may not want more
+  bool only_verify = false;        // there is an image already
+};
+
+struct CompileResult {
+  std::string verdict;  // JSON: control/code/verdict.hpp
+  Bytes image;          // empty when only verified
 };
 
 /// Seam for tests.
 class Compiler {
  public:
   using OnImage = std::function<void(Result<Bytes>)>;
+  using OnCompiled = std::function<void(Result<CompileResult>)>;
   virtual ~Compiler() = default;
   /// Calls `done` later. invalid_argument: the module is refused, the sentence says why.
-  virtual void compile(CompileJob job, OnImage done) = 0;
+  virtual void compile(CompileJob job, OnCompiled done) = 0;
 };
 
-/// Runs pgrid-compile: module on stdin, image on stdout, a sentence on stderr. Owned by control's one thread.
+/// Runs pgrid-compile: module on stdin, verdict and image on stdout, a sentence on stderr. Owned by control's one thread.
 class CompilerChild : public Compiler {
  public:
   CompilerChild(EventLoop& loop, std::filesystem::path program);
   ~CompilerChild() override;
-  void compile(CompileJob job, OnImage done) override;
+  void compile(CompileJob job, OnCompiled done) override;
 
   /// Asks the compiler for which engine it compiles. Waits for the answer: used at start only.
   [[nodiscard]] Result<std::string> fingerprint() const;
@@ -44,7 +51,7 @@ class CompilerChild : public Compiler {
   struct Running;
   struct Queued {
     CompileJob job;
-    OnImage done;
+    OnCompiled done;
   };
   void start_next();
   void finish(Running& running, bool timed_out);

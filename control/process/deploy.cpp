@@ -138,16 +138,32 @@ void Processes::deploy(DeployRequest request, OnDeployed done) {
     done(std::move(result));
   };
   auto module = request.module;
-  with_image(cid, module, *request.memory_bytes,
-             [this, request = std::move(request), cid, end = std::move(end)](Result<Bytes> image) {
-               if (!image) {
-                 Error error = image.error();
-                 // What the compiler refuses is the module's fault, not the request's form.
-                 if (error.code == Errc::invalid_argument) error.code = Errc::unsupported;
-                 return end(std::unexpected(std::move(error)));
-               }
-               install(request, cid, end);
-             });
+  verify(cid, module, *request.memory_bytes,
+         [this, request = std::move(request), cid, end = std::move(end)](Result<std::string> verdict) {
+           if (!verdict) {
+             Error error = verdict.error();
+             // What the compiler refuses is the module's fault, not the request's form.
+             if (error.code == Errc::invalid_argument) error.code = Errc::unsupported;
+             return end(std::unexpected(std::move(error)));
+           }
+           install(request, cid, *verdict, end);
+         });
+}
+
+void Processes::verify(const std::string& cid, std::shared_ptr<const Bytes> module, std::uint64_t memory_bytes,
+                       std::function<void(Result<std::string>)> done) {
+  const CompileJob job{module, memory_bytes, code_.image(cid).has_value()};
+  compiler_.compile(job, [this, cid, job, done = std::move(done)](Result<CompileResult> compiled) {
+    if (!compiled) return done(std::unexpected(compiled.error()));
+    if (!job.only_verify)
+      if (Result<void> put = keep(cid, *job.module, compiled->image); !put) return done(std::unexpected(put.error()));
+    done(std::move(compiled->verdict));
+  });
+}
+
+Result<void> Processes::keep(const std::string& cid, const Bytes& module, const Bytes& image) {
+  if (Result<void> put = code_.put_module(cid, module); !put) return put;
+  return code_.put_image(cid, image);
 }
 
 void Processes::with_image(const std::string& cid, std::shared_ptr<const Bytes> module,
@@ -158,11 +174,10 @@ void Processes::with_image(const std::string& cid, std::shared_ptr<const Bytes> 
     if (!stored) return done(std::move(stored));
     module = std::make_shared<const Bytes>(std::move(*stored));
   }
-  compiler_.compile({module, memory_bytes}, [this, cid, module, done = std::move(done)](Result<Bytes> image) {
-    if (!image) return done(std::move(image));
-    if (Result<void> put = code_.put_module(cid, *module); !put) return done(std::unexpected(put.error()));
-    if (Result<void> put = code_.put_image(cid, *image); !put) return done(std::unexpected(put.error()));
-    done(std::move(image));
+  compiler_.compile({module, memory_bytes}, [this, cid, module, done = std::move(done)](Result<CompileResult> compiled) {
+    if (!compiled) return done(std::unexpected(compiled.error()));
+    if (Result<void> put = keep(cid, *module, compiled->image); !put) return done(std::unexpected(put.error()));
+    done(std::move(compiled->image));
   });
 }
 
@@ -209,7 +224,7 @@ Result<std::uint32_t> Processes::pick_worker(const DeployRequest& request) const
               "remove a process, or raise limits.processes_per_worker or limits.memory_total in node.toml");
 }
 
-void Processes::install(const DeployRequest& request, const std::string& cid, OnDeployed done) {
+void Processes::install(const DeployRequest& request, const std::string& cid, const std::string& verdict, OnDeployed done) {
   const Result<std::uint32_t> worker = pick_worker(request);
   if (!worker) return done(std::unexpected(worker.error()));
   const std::optional<Place> place = store_.state().free_index(abi::kProcessesMax);
@@ -231,7 +246,8 @@ void Processes::install(const DeployRequest& request, const std::string& cid, On
                         .backoff_max_ms = request.backoff_max_ms,
                         .give_up_after = request.give_up_after,
                         .group = request.group,
-                        .rest_for_one = request.rest_for_one};
+                        .rest_for_one = request.rest_for_one,
+                        .verdict = verdict};
   RightSpec spec;
   spec.rate = request.rate;
   // A caller by name may wait for as long as the function may compute, and some.

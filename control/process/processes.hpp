@@ -113,7 +113,11 @@ class Processes {
                                                              const ProcessRecord& process) const;
   void with_image(const std::string& cid, std::shared_ptr<const Bytes> module, std::uint64_t memory_bytes,
                   Compiler::OnImage done);
-  void install(const DeployRequest& request, const std::string& cid, OnDeployed done);
+  /// Every deploy's module, also when its image is there: the memory that it may use can differ.
+  void verify(const std::string& cid, std::shared_ptr<const Bytes> module, std::uint64_t memory_bytes,
+              std::function<void(Result<std::string>)> done);
+  [[nodiscard]] Result<void> keep(const std::string& cid, const Bytes& module, const Bytes& image);
+  void install(const DeployRequest& request, const std::string& cid, const std::string& verdict, OnDeployed done);
   /// Loads a process that is on disk by now, and waits for its worker's word.
   void start(const ProcessRecord& process, OnDeployed done);
   void load(std::uint32_t index);

@@ -10,9 +10,6 @@ constexpr int kConfiguration = 1;
 
 constexpr std::uint64_t kReservation = 4ull << 30;  // bytes: all that a 32-bit index reaches, so no bounds checks in code
 constexpr std::uint64_t kGuard = 32u << 20;         // bytes: constant offsets below it need no check either
-constexpr std::size_t kStack = 512u << 10;          // bytes of a guest's call stack (background/security.md, 6)
-constexpr std::size_t kTableElements = 16384;       // function pointers; 8 bytes each
-constexpr std::uint32_t kTables = 2;                // per module; compilers make one
 
 /// What compiled code depends on: compiler, target and the language that modules may use. The target is this machine's
 /// CPU: code never travels between machines.
@@ -21,7 +18,7 @@ void configure_code(wasm_config_t* config) {
   wasmtime_config_cranelift_opt_level_set(config, WASMTIME_OPT_LEVEL_SPEED);
   wasmtime_config_epoch_interruption_set(config, true);
   wasmtime_config_consume_fuel_set(config, false);
-  wasmtime_config_max_wasm_stack_set(config, kStack);
+  wasmtime_config_max_wasm_stack_set(config, kStackBytes);
   wasmtime_config_native_unwind_info_set(config, false);  // guests unwind by frame pointers; registering costs each load
 
   wasmtime_config_memory_may_move_set(config, false);

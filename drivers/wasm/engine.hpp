@@ -1,6 +1,7 @@
 // Wasmtime's engine, configured in one place: what compiled code assumes is the same wherever it is made or run.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 
@@ -10,6 +11,9 @@
 namespace pgrid::wasm {
 
 inline constexpr std::uint64_t kPageBytes = 64u << 10;  // of WebAssembly memory
+inline constexpr std::size_t kStackBytes = 512u << 10;    // of a guest's call stack (background/security.md, 6)
+inline constexpr std::size_t kTableElements = 16384;      // function pointers in one table; 8 bytes each
+inline constexpr std::uint32_t kTables = 2;               // per module; compilers make one
 
 struct EngineOptions {
   std::uint32_t instances = 1;             // alive at once; each reserves 4 GiB of addresses, and touches what it uses

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""Shows the program pgrid-compile: a module on stdin becomes an image on stdout; everything else is one sentence on stderr
+"""Shows the program pgrid-compile: a module on stdin becomes a verdict and an image on stdout; everything else is one sentence on stderr
 and an exit status; a module made to be expensive ends within its limits.
 
 Usage: compile_test.py PGRID_COMPILE
 """
+import json
 import pathlib
 import subprocess
 import sys
@@ -24,11 +25,19 @@ def run(arguments, module=b""):
 
 class Compile(unittest.TestCase):
     def test_image(self):
-        """a module becomes an image, the same one each time"""
+        """a module becomes a verdict and an image, the same one each time"""
         first = run(["--memory", "1048576"], SMALLEST)
         self.assertEqual((first.returncode, first.stderr), (0, b""))
-        self.assertTrue(first.stdout.startswith(b"\x7fELF"))
-        self.assertEqual(first.stdout, run(["--memory", "65536"], SMALLEST).stdout)
+        verdict, image = first.stdout.split(b"\n", 1)
+        self.assertEqual(json.loads(verdict)["short"], "terminates within 1 steps per message")
+        self.assertTrue(image.startswith(b"\x7fELF"))
+        self.assertEqual(image, run(["--memory", "65536"], SMALLEST).stdout.split(b"\n", 1)[1])
+
+    def test_verify(self):
+        """only verified: the verdict, and no image"""
+        done = run(["--verify", "--memory", "1048576"], SMALLEST)
+        self.assertEqual((done.returncode, done.stderr, done.stdout.count(b"\n")), (0, b"", 1))
+        self.assertEqual(done.stdout, run(["--memory", "1048576"], SMALLEST).stdout.split(b"\n", 1)[0] + b"\n")
 
     def test_refused(self):
         """a refusal is one sentence, exit 1, and no output"""
@@ -40,7 +49,7 @@ class Compile(unittest.TestCase):
 
     def test_usage(self):
         """wrong arguments are said, exit 2"""
-        for arguments in ([], ["--memory"], ["--memory", "x"], ["--memory", "0"], ["--memory", "1m"], ["--what"]):
+        for arguments in ([], ["--verify"], ["--memory"], ["--memory", "x"], ["--memory", "0"], ["--memory", "1m"], ["--what"]):
             done = run(arguments)
             self.assertEqual(done.returncode, 2, arguments)
             self.assertIn(b"--memory BYTES", done.stderr)
