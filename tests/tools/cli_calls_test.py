@@ -4,6 +4,7 @@ cli_test.py."""
 import base64
 import json
 import pathlib
+import re
 import shutil
 import socket
 import struct
@@ -232,9 +233,42 @@ class New(Case):
         self.assertIn(b"promisegrid", module)
         self.assertNotIn(b"env", module)
 
+    def test_new_rust(self):
+        """new --lang rust: a cargo project; where Rust lacks the target, make says what to do"""
+        folder = self.directory / "greet-1"
+        self.say("new", "--lang", "rust", folder)
+        binding = pathlib.Path(__file__).resolve().parents[2] / "abi" / "guest" / "promisegrid.rs"
+        self.assertEqual((folder / "src" / "promisegrid.rs").read_text(), binding.read_text())
+        self.assertIn('name = "greet-1"', (folder / "Cargo.toml").read_text())
+        self.assertIn("release/greet_1.wasm", (folder / "Makefile").read_text())
+        for file in folder.rglob("*"):
+            if file.is_file() and file.name != "promisegrid.rs":
+                self.assertNotRegex(file.read_text(), "NAME|CRATE", file)
+        (self.directory / "rustc").write_text("#!/bin/sh\necho /nowhere\n")
+        (self.directory / "rustc").chmod(0o755)
+        done = subprocess.run(["make", "-C", folder, "CARGO=true", f"RUSTC={self.directory}/rustc"], capture_output=True, text=True, timeout=60)
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn("Add it with: rustup target add wasm32-unknown-unknown", done.stderr)
+
+    def test_bindings_agree(self):
+        """promisegrid.rs says the same numbers as promisegrid.h"""
+        guest = pathlib.Path(__file__).resolve().parents[2] / "abi" / "guest"
+        header, rust = (guest / "promisegrid.h").read_text(), (guest / "promisegrid.rs").read_text()
+        words = lambda name: "".join(part.capitalize() for part in name.split("_"))
+        reasons = re.search(r"enum pg_reason \{(.*?)\}", header, re.S).group(1)
+        named = dict(re.findall(r"PG_(\w+) = (\d+)", reasons))
+        named.pop("REASON_NONE")
+        enum = re.search(r"pub enum Reason \{(.*?)\}", rust, re.S).group(1)
+        self.assertEqual(dict(re.findall(r"(\w+) = (\d+)", enum)), {words(name): n for name, n in named.items()})
+        define = lambda name: re.search(rf"#define {name} (\d+)", header).group(1)
+        self.assertIn(f"pub const BODY_MAX: usize = {define('PG_BODY_MAX')};", rust)
+        self.assertIn(f"const ABI_VERSION: u8 = {define('PG_ABI_VERSION')};", rust)
+        self.assertIn(f"pub const CONTROL: Handle = Handle({define('PG_HANDLE_CONTROL')});", rust)
+        self.assertIn(f"const LOG: Handle = Handle({define('PG_HANDLE_LOG')});", rust)
+
     def test_bad_names(self):
         """new: a name that no process can have is refused, and nothing made"""
-        for name in ("1up", "a b", "", "x" * 64, ".."):
+        for name in ("1up", "a b", "Hello", "a_b", "", "x" * 64, ".."):
             with self.subTest(name):
                 self.fails("new", str(self.directory / name) if name != ".." else "..", status=2)
         self.assertEqual(list(self.directory.iterdir()), [])

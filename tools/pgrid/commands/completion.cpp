@@ -1,7 +1,6 @@
 // pgrid completion: the script that teaches a shell to complete pgrid's words.
 #include "tools/pgrid/command.hpp"
-#include "tools/pgrid/completion_bash.hpp"  // generated from usage/pgrid.bash
-#include "tools/pgrid/completion_zsh.hpp"   // generated from usage/pgrid.zsh
+#include "tools/pgrid/templates.hpp"  // generated; has usage/pgrid.bash and usage/pgrid.zsh
 
 namespace pgrid::tools {
 namespace {

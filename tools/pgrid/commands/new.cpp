@@ -3,89 +3,65 @@
 #include <fstream>
 
 #include "tools/pgrid/command.hpp"
-#include "tools/pgrid/guest_header.hpp"  // generated from abi/guest/promisegrid.h
+#include "tools/pgrid/templates.hpp"  // generated from templates/ and abi/guest/
 
 namespace pgrid::tools {
 namespace {
 
-// NAME stands for the function's name in each.
-constexpr char kSource[] = R"(// NAME: answers every request with a greeting.
-#include "promisegrid.h"
+struct File {
+  std::string path;     // in the folder; NAME stands for the function's name
+  const char* text;     // the same here, unless
+  bool as_is = false;
+};
 
-static uint32_t append(uint8_t* body, uint32_t at, const char* text) {
-  while (*text != 0 && at < PG_BODY_MAX) body[at++] = (uint8_t)*text++;
-  return at;
+struct Language {
+  const char* word;   // of --lang
+  const char* needs;  // what builds it
+  std::vector<File> files;
+};
+
+const std::vector<Language>& languages() {
+  static const std::vector<Language> all{
+      {"c", "clang and lld",
+       {{"NAME.c", kTemplateC}, {"promisegrid.h", kGuestHeader, true}, {"Makefile", kTemplateCMakefile}, {"README.md", kTemplateCReadme},
+        {".gitignore", "*.wasm\n"}}},
+      {"rust", "Rust with the target wasm32-unknown-unknown",
+       {{"src/lib.rs", kTemplateRust}, {"src/promisegrid.rs", kGuestRust, true}, {"Cargo.toml", kTemplateRustCargo},
+        {".cargo/config.toml", kTemplateRustConfig}, {"Makefile", kTemplateRustMakefile}, {"README.md", kTemplateRustReadme},
+        {".gitignore", "*.wasm\n/target\n"}}}};
+  return all;
 }
 
-// Called when messages wait. Drain them and return; there is nothing to block on. Globals keep their values from one
-// call to the next, until a trap or a passed limit starts the function afresh.
-PG_EXPORT("pg_activate") void pg_activate(void) {
-  static struct pg_buffer message;  // not on the stack: a guest's stack is small
-  while (pg_receive_message(&message) == 1) {
-    if (message.header.kind != PG_REQUEST) continue;
-    if (message.header.body_length == 0) {
-      pg_log("somebody sent nothing");
-      pg_decline(&message);
-      continue;
-    }
-    // What was sent moves up by the length of the greeting.
-    static uint8_t name[PG_BODY_MAX];
-    const uint32_t length = message.header.body_length;
-    for (uint32_t i = 0; i < length; ++i) name[i] = message.body[i];
-    uint32_t at = append(message.body, 0, "hello, ");
-    for (uint32_t i = 0; i < length && at < PG_BODY_MAX; ++i) message.body[at++] = name[i];
-    pg_answer(&message, at);
-  }
+void replace_all(std::string& text, const std::string& what, const std::string& with) {
+  for (std::size_t at = 0; (at = text.find(what, at)) != std::string::npos; at += with.size()) text.replace(at, what.size(), with);
 }
-)";
 
-constexpr char kMakefile[] = R"(# `make` builds NAME.wasm, `make deploy` runs it on the node. Needs clang with the wasm32 target, and lld.
-CLANG ?= $(shell command -v clang-19 || command -v clang)
-PGRID ?= pgrid
-
-NAME.wasm: NAME.c promisegrid.h Makefile
-	$(CLANG) --target=wasm32 -O2 -Wall -Wextra -ffreestanding -nostdlib -mbulk-memory \
-	  -Wl,--no-entry -Wl,-z,stack-size=16384 -o $@ $<
-
-.PHONY: deploy clean
-deploy: NAME.wasm
-	$(PGRID) deploy $<
-clean:
-	rm -f NAME.wasm
-)";
-
-constexpr char kReadme[] = R"(# NAME
-
-A PromiseGrid function in C. `NAME.c` is all of it; `promisegrid.h` is what it imports and what it sees of a message.
-
-    make                          builds NAME.wasm
-    pgrid deploy NAME.wasm        runs it on the node (--memory, --time-limit, --rate: what it may use)
-    pgrid invoke NAME world       calls it: "hello, world"
-    pgrid logs -f NAME            what it wrote with pg_log, its traps and restarts
-    pgrid cap create NAME --show-secret    a right that other machines can call it with
-    pgrid rm NAME                 removes it
-)";
-
+/// CRATE is what cargo makes of a name: an identifier.
 std::string filled(std::string text, const std::string& name) {
-  for (std::size_t at = 0; (at = text.find("NAME", at)) != std::string::npos; at += name.size()) text.replace(at, 4, name);
+  std::string crate = name;
+  std::replace(crate.begin(), crate.end(), '-', '_');
+  replace_all(text, "CRATE", crate);
+  replace_all(text, "NAME", name);
   return text;
 }
 
+/// As the names of processes are, so that `pgrid deploy` can take the file's; a language wants a letter first.
 bool is_name(const std::string& name) {
-  const auto letter = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); };
+  const auto letter = [](char c) { return c >= 'a' && c <= 'z'; };
   return !name.empty() && name.size() <= 63 && letter(name.front()) &&
-         std::all_of(name.begin(), name.end(), [&](char c) {
-           return letter(c) || (c >= '0' && c <= '9') || c == '-' || c == '_';
-         });
+         std::all_of(name.begin(), name.end(), [&](char c) { return letter(c) || (c >= '0' && c <= '9') || c == '-'; });
 }
 
 class New : public Command {
  public:
   CLI::App* declare(CLI::App& app) override {
     CLI::App* own = app.add_subcommand("new", "Make a folder with a function of your own that builds with `make`.");
-    own->add_option("--lang", lang_, "language (c)")->check(CLI::IsMember({"c"}))->capture_default_str();
+    std::vector<std::string> words;
+    for (const Language& language : languages()) words.emplace_back(language.word);
+    own->add_option("--lang", lang_, "the language to write it in")->check(CLI::IsMember(words))->capture_default_str();
     own->add_option("NAME", name_, "name of the function and of the folder")->required();
-    own->footer("\nExample:\n  pgrid new --lang c hello && make -C hello && pgrid deploy hello/hello.wasm");
+    own->footer("\nExamples:\n  pgrid new --lang c hello && make -C hello && pgrid deploy hello/hello.wasm\n"
+                "  pgrid new --lang rust hello && make -C hello && pgrid deploy hello/hello.wasm");
     return own;
   }
 
@@ -96,23 +72,20 @@ class New : public Command {
       return context.printer.report(ExitCode::usage, Error{Errc::invalid_argument, "make " + folder.string(),
                                                            std::move(cause), std::move(remedy)});
     };
-    if (!is_name(name)) return refuse("a name is up to 63 letters, digits, '-' and '_', and begins with a letter");
+    if (!is_name(name)) return refuse("a name is 1 to 63 of a-z, 0-9 and '-', and begins with a letter", "choose such a name");
     std::error_code status;
     if (std::filesystem::exists(folder, status)) return refuse("it is there already", "choose another name, or remove it");
-    if (!std::filesystem::create_directories(folder, status)) return refuse(status.message());
-    const std::pair<std::string, std::string> files[] = {{name + ".c", filled(kSource, name)},
-                                                         {"promisegrid.h", kGuestHeader},
-                                                         {"Makefile", filled(kMakefile, name)},
-                                                         {"README.md", filled(kReadme, name)},
-                                                         {".gitignore", "*.wasm\n"}};
-    for (const auto& [file, text] : files) {
-      std::ofstream out(folder / file);
-      out << text;
-      if (!out.flush()) return refuse("cannot write " + file);
+    const Language& language = *std::ranges::find_if(languages(), [this](const Language& one) { return one.word == lang_; });
+    for (const File& file : language.files) {
+      const std::filesystem::path path = folder / filled(file.path, name);
+      std::filesystem::create_directories(path.parent_path(), status);
+      std::ofstream out(path);
+      out << (file.as_is ? file.text : filled(file.text, name));
+      if (!out.flush()) return refuse("cannot write " + path.string(), "make sure that you may write there and that there is room");
     }
-    if (context.printer.json()) context.printer.print(nlohmann::json{{"folder", folder.string()}, {"name", name}});
-    context.printer.say("made " + folder.string() + "/; next: make -C " + folder.string() + " && pgrid deploy " +
-                        (folder / (name + ".wasm")).string() + context.node_option());
+    if (context.printer.json()) context.printer.print(nlohmann::json{{"folder", folder.string()}, {"name", name}, {"lang", lang_}});
+    context.printer.say("made " + folder.string() + "/, which " + language.needs + " builds; next: make -C " +
+                        folder.string() + " && pgrid deploy " + (folder / (name + ".wasm")).string() + context.node_option());
     return ExitCode::ok;
   }
 
