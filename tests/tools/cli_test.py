@@ -14,7 +14,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "python"))
 import tap
 from cli_case import PGRID, PROCESS, RIGHT, Case, error
 
-COMMANDS = ["up", "doctor", "new", "deploy", "ls", "inspect", "rm", "logs", "invoke", "cap create", "cap revoke", "cap ls", "stat", "completion",
+COMMANDS = ["up", "doctor", "new", "deploy", "ls", "inspect", "restart", "rm", "logs", "invoke", "cap create", "cap revoke", "cap ls", "stat", "completion",
             "man"]
 
 
@@ -41,13 +41,14 @@ class Usage(Case):
         """wrong arguments: exit status 2 and one sentence"""
         for words in ([], ["fly"], ["invoke"], ["deploy"], ["ls", "--colour"], ["deploy", "x", "--memory", "4MB"], ["cap"],
                       ["deploy", "x", "--time-limit", "5"], ["invoke", "x", "--count", "0"], ["cap", "create", "x", "--rate", "-1"],
-                      ["cap", "revoke", "5"], ["cap", "revoke", "5.x"], ["new", "--lang", "cobol", "x"]):
+                      ["deploy", "x", "--restart", "sometimes"], ["deploy", "x", "--backoff", "1s"], ["deploy", "x", "--backoff", "1s..10ms"],
+                      ["deploy", "x", "--backoff", "0..1s"], ["restart"], ["cap", "revoke", "5"], ["cap", "revoke", "5.x"], ["new", "--lang", "cobol", "x"]):
             with self.subTest(" ".join(words) or "nothing"):
                 self.fails(*words, status=2)
 
     def test_no_node(self):
         """no node: exit status 3, and how to start one"""
-        for words in (["ls"], ["stat"], ["inspect", "x"], ["rm", "x"], ["logs", "x"], ["invoke", "x"], ["cap", "ls"],
+        for words in (["ls"], ["stat"], ["inspect", "x"], ["restart", "x"], ["rm", "x"], ["logs", "x"], ["invoke", "x"], ["cap", "ls"],
                       ["cap", "create", "x"], ["cap", "revoke", "1.1"]):
             with self.subTest(" ".join(words)):
                 self.fails(*words, status=3, contains=f"no node is running at {self.directory}; start one with: pgrid up")
@@ -118,6 +119,11 @@ class Processes(Case):
             self.assertEqual(urllib.parse.parse_qs(control.requests[0][2]),
                              {"name": ["twice"], "restarts_max": ["0"], "restart_period_ms": ["5000"], "worker": ["1"],
                               "grant": ["words=wordcount,rate=5,deadline=2ms", "self=twice"]})
+        with self.control({"POST /v1/processes": (201, PROCESS)}) as control:
+            self.say("deploy", module, "--restart", "on-failure", "--backoff", "10ms..2s", "--give-up", "3", "--group", "web", "--rest-for-one")
+            self.assertEqual(urllib.parse.parse_qs(control.requests[0][2]),
+                             {"name": ["twice"], "strategy": ["on-failure"], "backoff_min_ms": ["10"], "backoff_max_ms": ["2000"],
+                              "give_up_after": ["3"], "group": ["web"], "rest_for_one": ["1"]})
         with self.control({"POST /v1/processes": error(400, "invalid_argument", "grant \"x\": names no process")}):
             self.fails("deploy", module, "--grant", "x", status=2, contains="names no process")
         self.fails("deploy", module, "--worker", "-1", status=2)
@@ -153,6 +159,7 @@ class Processes(Case):
         """ls and inspect: what a process does now, how often it was restarted and why"""
         shown = [({}, "running"), ({"state": "loading"}, "loading"), ({"state": "backing_off", "backoff_ms": 250, "state_text": "x"}, "backing off 250ms"),
                  ({"state": "failed", "state_text": "no\x1b memory"}, "failed: no? memory"),
+                 ({"state": "gave_up", "state_text": "it stopped"}, "gave up: it stopped"),
                  ({"state": "worker_down", "state_text": "worker 1 is down; wait"}, "worker 1 is down; wait")]
         for change, words in shown:
             process = {**PROCESS, **change, "rights": [], "restarts_max": 100, "restart_period_ms": 1000, "rebuilds": 1234,
@@ -184,6 +191,27 @@ class Processes(Case):
             text = self.say("inspect", "echo")
             for word in ("bafkecho", "1MiB", "1ms", "2001-09-09 01:46:40", "5.2", "no limit"):
                 self.assertIn(word, text)
+
+    def test_inspect_supervision(self):
+        """inspect: what happens when it fails, and what it did against its limits"""
+        process = {**PROCESS, "strategy": "on-failure", "backoff_min_ms": 10, "backoff_max_ms": 1000, "give_up_after": 8, "group": "web",
+                   "rest_for_one": True,
+                   "violations": {"counts": {"trap": 12, "time": 0, "handle": 3}, "last_unix_ms": 1_000_000_000_000,
+                                  "last_text": "trap: \x1b unreachable"}}
+        with self.control({"GET /v1/processes/echo": (200, process)}):
+            text = self.say("inspect", "echo")
+            self.assertIn("restart on-failure, back-off 10ms to 1s, gives up after 8 pauses", text)
+            self.assertIn("group web, takes those deployed later with it", text)
+            self.assertIn("trap 12, handle 3; the last 2001-09-09 01:46:40 UTC: trap: ? unreachable", text)
+
+    def test_restart(self):
+        """restart asks for a new instance, and says when that gave up at once"""
+        with self.control({"POST /v1/processes/echo/restart": (200, PROCESS)}) as control:
+            self.assertIn("echo is restarted", self.say("restart", "echo"))
+            self.assertEqual(control.requests[0][4], b"")
+        gave_up = {**PROCESS, "state": "gave_up", "state_text": "it stopped"}
+        with self.control({"POST /v1/processes/echo/restart": (200, gave_up)}):
+            self.assertIn("echo was restarted and gave up again: it stopped", self.say("restart", "echo"))
 
     def test_names_are_escaped(self):
         """a name can not leave its place in the path"""

@@ -43,6 +43,7 @@ std::unique_ptr<Command> make_deploy();
 std::unique_ptr<Command> make_ls();
 std::unique_ptr<Command> make_inspect();
 std::unique_ptr<Command> make_rm();
+std::unique_ptr<Command> make_restart();
 std::unique_ptr<Command> make_logs();
 std::unique_ptr<Command> make_invoke();
 std::unique_ptr<Command> make_cap_create();

@@ -46,6 +46,7 @@ CommandLine::CommandLine() : app_(kAbout, "pgrid") {
   add(app_, make_deploy());
   add(app_, make_ls());
   add(app_, make_inspect());
+  add(app_, make_restart());
   add(app_, make_rm());
   add(app_, make_logs());
   add(app_, make_invoke());

@@ -5,6 +5,7 @@
 
 #include "drivers/config/units.hpp"
 #include "tools/pgrid/command.hpp"
+#include "tools/pgrid/commands/supervision_options.hpp"
 
 namespace pgrid::tools {
 namespace {
@@ -19,9 +20,7 @@ class Deploy : public Command {
     add_size(own, "--memory", memory_bytes_, "linear memory it may use, as in 4MiB");
     add_duration(own, "--time-limit", time_limit_us_, "CPU time for each message, as in 1ms");
     add_number(own, "--rate", rate_, "messages per second through its rights (0: no limit)");
-    add_number(own, "--restarts", restarts_, "how often it may be restarted within the period before it is left alone "
-                                             "for a while (default: 100; 0: no bound)");
-    add_duration(own, "--restart-period", restart_period_us_, "that period, as in 1s (the default)");
+    supervision_.declare(*own);
     add_number(own, "--worker", worker_, "index of the worker that runs it (default: the least loaded)");
     own->add_option("--grant", grants_, "let it send to another process, or to itself, through a right of its own: "
                                         "NAME=PROCESS[,rate=N][,label=N][,in-flight=N][,deadline=T]; the first is handle 4, "
@@ -29,7 +28,8 @@ class Deploy : public Command {
         ->allow_extra_args(false)  // one after each --grant
         ->type_name("GRANT");
     own->footer("\nExamples:\n  pgrid deploy build/docs/examples/echo.wasm --name echo --memory 1MiB --time-limit 1ms\n"
-                "  pgrid deploy build/docs/examples/twice.wasm --grant words=wordcount,rate=1000,deadline=50ms");
+                "  pgrid deploy build/docs/examples/twice.wasm --grant words=wordcount,rate=1000,deadline=50ms\n"
+                "  pgrid deploy hello.wasm --restart on-failure --restarts 5 --backoff 10ms..1s --give-up 3");
     return own;
   }
 
@@ -55,9 +55,7 @@ class Deploy : public Command {
     if (memory_bytes_ != 0) request.query.emplace_back("memory_bytes", std::to_string(memory_bytes_));
     if (time_limit_us_ != 0) request.query.emplace_back("time_limit_us", std::to_string(time_limit_us_));
     if (rate_) request.query.emplace_back("rate", std::to_string(*rate_));
-    if (restarts_) request.query.emplace_back("restarts_max", std::to_string(*restarts_));
-    if (restart_period_us_ != 0)
-      request.query.emplace_back("restart_period_ms", std::to_string((restart_period_us_ + 999) / 1000));
+    supervision_.add_to(request);
     if (worker_) request.query.emplace_back("worker", std::to_string(*worker_));
     for (const std::string& grant : grants_) request.query.emplace_back("grant", grant);
     const auto process = context.api.call(request);
@@ -82,8 +80,8 @@ class Deploy : public Command {
   std::string name_;
   std::uint64_t memory_bytes_ = 0;
   std::uint64_t time_limit_us_ = 0;
-  std::optional<std::uint64_t> rate_, restarts_, worker_;
-  std::uint64_t restart_period_us_ = 0;
+  std::optional<std::uint64_t> rate_, worker_;
+  SupervisionOptions supervision_;
   std::vector<std::string> grants_;
 };
 

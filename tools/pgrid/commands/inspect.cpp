@@ -36,7 +36,9 @@ class Inspect : public Command {
     line("time limit", config::duration_text(number_of(p, "time_limit_us")) + " of CPU time per message");
     line("rate", number_of(p, "rate") == 0 ? "no limit" : grouped(number_of(p, "rate")) + " messages/s");
     line("deployed", date_text(number_of(p, "deployed_unix")) + " UTC");
+    line("supervision", supervision_text(p));
     line("restarts", restarts_text(p));
+    line("violations", violations_text(p));
     line("messages", counts_text(p.value("counts", nlohmann::json::object())));
     const auto rights = p.value("rights", nlohmann::json::array());
     line("rights to it", rights.empty() ? "none; create one: pgrid cap create " + name_ + context.node_option() : "");
