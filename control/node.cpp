@@ -23,12 +23,20 @@ Node::Node(EventLoop& loop, config::NodeConfig config, Compiler& compiler, std::
       store_(std::move(store)),
       code_(std::move(code)),
       link_(loop, config::dataplane_socket(config_)),
-      rings_(loop, [this](const abi::ControlEvent& event,
-                          std::span<const std::byte> body) { on_event(event, body); }),
+      rings_(loop, [this](const RingEvent& event) { on_event(event); }),
       logs_(loop),
       rights_(loop, *store_, link_, config_.limits.rights),
+      instances_(*store_, link_, rights_),
+      promises_(loop, *store_, rights_, rings_, instances_),
+      expiry_(loop, *store_, rights_, [this](const RightRecord& right) { promises_.on_dead(right, Why::expired); }),
       supervision_(loop, *store_, link_, logs_),
-      processes_(loop, config_, *store_, code_, rights_, link_, compiler, logs_, supervision_) {}
+      processes_(loop, config_, *store_, code_, rights_, link_, compiler, logs_, supervision_) {
+  rights_.listen([this](const RightRecord& right, Why why) { promises_.on_dead(right, why); },
+                 [this](const RightRecord& right) { expiry_.follow(right); });
+  instances_.listen([this](std::uint32_t process, const Maker& but) { promises_.on_ended(process, but); },
+                    [this](const ProcessRecord& process) { promises_.on_gave_up(process); });
+  supervision_.listen(instances_);
+}
 
 Node::~Node() = default;
 
@@ -43,6 +51,7 @@ void Node::start() {
   });
   log_info(std::to_string(state().processes().size()) + " processes and " +
            std::to_string(state().rights().size()) + " rights in " + config_.state_dir.string());
+  expiry_.begin();
   link_.start(*this);
 }
 
@@ -73,6 +82,7 @@ void Node::publish_all() {
   boot_id_ = segments.boot_id();
   const std::uint32_t repaired = rights_.reconcile();
   rings_.attach(segments);
+  promises_.on_attached();
   log_info("attached to the data plane" + std::string(same_boot ? " again" : "") + "; " +
            std::to_string(repaired) + " slots of the right table written");
   supervision_.on_attached(is_another);
@@ -81,6 +91,7 @@ void Node::publish_all() {
 
 void Node::on_lost() {
   rings_.detach();
+  promises_.on_lost();
   supervision_.on_lost();
   processes_.on_lost();
 }
@@ -99,16 +110,20 @@ void Node::on_worker_change(const abi::WorkerChange& change) {
   processes_.on_worker_change(change);
 }
 
-void Node::on_event(const abi::ControlEvent& event, std::span<const std::byte> body) {
-  const bool is_log = event.type == static_cast<std::uint8_t>(abi::ControlEventType::log);
-  const bool is_event = event.type == static_cast<std::uint8_t>(abi::ControlEventType::instance_event);
-  // Punts wait for the promise protocol. Lines of a process that is gone are of no use to anybody.
-  const ProcessRecord* process = state().process(event.process);
+void Node::on_event(const RingEvent& event) {
+  const abi::ControlEvent& header = event.header;
+  const auto is = [&](abi::ControlEventType type) { return header.type == static_cast<std::uint8_t>(type); };
+  if (is(abi::ControlEventType::guest_request)) return promises_.on_request(event);
+  if (is(abi::ControlEventType::undelivered)) return promises_.on_undelivered(event);
+  const bool is_log = is(abi::ControlEventType::log);
+  // Punts wait for the promise protocol between nodes. Lines of a process that is gone are of no use to anybody.
+  const ProcessRecord* process = state().process(header.process);
   // A worker speaks for its own processes only.
-  if ((!is_log && !is_event) || process == nullptr || process->worker != event.worker) return;
-  std::string text(reinterpret_cast<const char*>(body.data()), body.size());
-  if (is_log) return logs_.add(event.process, /*is_event=*/false, std::move(text));
-  if (process->generation == event.process_generation) supervision_.on_event(*process, event, text);
+  if ((!is_log && !is(abi::ControlEventType::instance_event)) || process == nullptr || process->worker != header.worker)
+    return;
+  std::string text(reinterpret_cast<const char*>(event.body.data()), event.body.size());
+  if (is_log) return logs_.add(header.process, /*is_event=*/false, std::move(text));
+  if (process->generation == header.process_generation) supervision_.on_event(*process, header, text);
 }
 
 }  // namespace pgrid::control

@@ -4,6 +4,8 @@
 
 #include <memory>
 
+#include "control/capability/expiry.hpp"
+#include "control/capability/instances.hpp"
 #include "control/capability/rights.hpp"
 #include "control/code_store/code_store.hpp"
 #include "control/dataplane_link/link.hpp"
@@ -13,6 +15,7 @@
 #include "control/process/compiler.hpp"
 #include "control/process/processes.hpp"
 #include "control/process/supervision.hpp"
+#include "control/promise/service.hpp"
 #include "control/store/store.hpp"
 #include "drivers/config/node_config.hpp"
 
@@ -42,6 +45,8 @@ class Node : private LinkListener {
   [[nodiscard]] std::uint32_t dataplane_pid() const { return link_.peer_pid(); }
   [[nodiscard]] LogBook& logs() { return logs_; }
   [[nodiscard]] ControlRings& rings() { return rings_; }
+  [[nodiscard]] PromiseService& promises() { return promises_; }
+  [[nodiscard]] const PromiseService& promises() const { return promises_; }
 
  private:
   Node(EventLoop& loop, config::NodeConfig config, Compiler& compiler, std::unique_ptr<Store> store,
@@ -51,7 +56,7 @@ class Node : private LinkListener {
   void on_lost() override;
   void on_process_state(const abi::ProcessState& state, const std::string& text) override;
   void on_worker_change(const abi::WorkerChange& change) override;
-  void on_event(const abi::ControlEvent& event, std::span<const std::byte> body);
+  void on_event(const RingEvent& event);
 
   config::NodeConfig config_;
   std::int64_t started_unix_;
@@ -61,6 +66,9 @@ class Node : private LinkListener {
   ControlRings rings_;
   LogBook logs_;
   Rights rights_;
+  Instances instances_;
+  PromiseService promises_;
+  Expiry expiry_;
   Supervision supervision_;
   Processes processes_;
   BootId boot_id_{};  // of the data plane that was attached last

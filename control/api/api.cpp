@@ -1,8 +1,8 @@
 #include "control/api/api.hpp"
 
-#include "control/api/object.hpp"
+#include "control/api/replies.hpp"
+#include "control/capability/grants.hpp"
 #include "control/api/supervision_form.hpp"
-#include "control/api/views.hpp"
 
 namespace pgrid::control {
 namespace {

@@ -2,7 +2,6 @@
 
 #include <set>
 
-#include "abi/wire/grid_uri.hpp"
 #include "abi/wire/pcid.hpp"
 #include "control/api/supervision_form.hpp"
 
@@ -54,12 +53,10 @@ ProcessStateView state_of(const Node& node, const ProcessRecord& process, const 
           "worker " + std::to_string(process.worker) + " is down; it is loaded when that is back"};
 }
 
-Json counts_view(const Outcomes& o) {
-  return {{"kept", o.kept},
-          {"broken", o.broken},
-          {"declined", o.declined},
-          {"no_answer", o.no_answer},
-          {"refused", o.refused}};
+/// Null for a process that was deployed before functions were analysed.
+Json verdict_view(const std::string& text) {
+  Json verdict = Json::parse(text, nullptr, false);
+  return verdict.is_object() ? verdict : Json(nullptr);
 }
 
 std::string hex(const BootId& id) {
@@ -75,6 +72,14 @@ std::string hex(const BootId& id) {
 }  // namespace
 
 std::string text_of(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
+
+Json counts_view(const Outcomes& o) {
+  return {{"kept", o.kept},
+          {"broken", o.broken},
+          {"declined", o.declined},
+          {"no_answer", o.no_answer},
+          {"refused", o.refused}};
+}
 
 Endpoint endpoint_of(const config::NodeConfig& config) {
   Endpoint endpoint{.host = "localhost", .port = 4646};
@@ -155,6 +160,7 @@ Json process_view(const Node& node, const ProcessRecord& process) {
           {"rate", process.rate},
           {"deployed_unix", process.deployed_unix},
           {"module_bytes", process.module_bytes},
+          {"verdict", verdict_view(process.verdict)},
           {"counts", counts_view(sum)}};
   add_supervision(node, process, view);
   return view;

@@ -13,6 +13,9 @@ using Json = nlohmann::ordered_json;
 [[nodiscard]] Json node_view(const Node& node);
 [[nodiscard]] Json process_view(const Node& node, const ProcessRecord& process);
 [[nodiscard]] Json right_view(const Node& node, const RightRecord& right, bool secrets);
+/// Slot, generation, and with `secrets` the address.
+[[nodiscard]] Json right_brief(const Node& node, const RightRecord& right, bool secrets);
+[[nodiscard]] Json counts_view(const Outcomes& outcomes);
 [[nodiscard]] Json log_view(const LogLine& line);
 [[nodiscard]] Json stat_view(const Node& node);
 

@@ -13,7 +13,7 @@ namespace {
 
 constexpr const char* kForm =
     "write NAME=PROCESS, then as you like ,rate=N ,burst=N ,label=N ,in-flight=N "
-    ",body-max=SIZE ,deadline=TIME ,expires=TIME";
+    ",body-max=SIZE ,deadline=TIME ,expires=TIME ,can=send+derive+carry";
 
 std::unexpected<Error> bad(std::string_view grant, std::string cause, std::string remedy = kForm) {
   return fail(Errc::invalid_argument, "grant \"" + std::string(grant) + "\"", std::move(cause),
@@ -48,6 +48,7 @@ bool set(RightSpec& spec, std::string_view option, std::string_view value, bool&
     spec.label = label.value_or(0);
     return label.has_value();
   }
+  if (option == "can") return (spec.permissions = parse_permissions(value, '+')).has_value();
   if (option == "body-max") return (spec.body_max = small(config::parse_size(value))).has_value();
   if (option == "deadline")
     return (spec.deadline_max_us = small(config::parse_duration_us(value))).has_value();
@@ -102,6 +103,33 @@ const ProcessRecord* find_process(const State& state, std::string_view name_or_i
 Error no_such_process(const std::string& operation, std::string_view name_or_index) {
   return {Errc::not_found, operation, "there is no process \"" + std::string(name_or_index) + "\"",
           "see pgrid ls"};
+}
+
+Result<RightRecord> find_right(const State& state, std::string_view ref_or_name) {
+  const RightRecord* right = state.right_named(ref_or_name);
+  const std::size_t dot = ref_or_name.find('.');
+  if (right == nullptr && dot == std::string_view::npos && !is_name(std::string(ref_or_name)))
+    return fail(Errc::invalid_argument, "right " + std::string(ref_or_name), "is neither SLOT.GENERATION nor a name");
+  if (right == nullptr && dot != std::string_view::npos) {
+    const auto slot = whole_number<std::uint32_t>(ref_or_name.substr(0, dot));
+    const auto generation = whole_number<std::uint32_t>(ref_or_name.substr(dot + 1));
+    if (!slot || !generation)
+      return fail(Errc::invalid_argument, "right " + std::string(ref_or_name), "is not SLOT.GENERATION");
+    right = state.right(*slot);
+    if (right != nullptr && right->generation != *generation) right = nullptr;
+  }
+  if (right == nullptr)
+    return fail(Errc::not_found, "right " + std::string(ref_or_name), "there is none", "see pgrid cap ls");
+  return *right;
+}
+
+Result<void> check_right_name(const State& state, const std::string& name) {
+  const std::string operation = "name a right \"" + name + "\"";
+  if (!is_name(name))
+    return fail(Errc::invalid_argument, operation, "that is not a name", "use 1 to 63 of a-z, 0-9 and -");
+  if (state.right_named(name) != nullptr || state.process(name) != nullptr)
+    return fail(Errc::already_exists, operation, "a right or a process has that name", "choose another with --as");
+  return {};
 }
 
 Result<Holding> next_holding(const State& state, const ProcessRecord& holder, std::string name) {

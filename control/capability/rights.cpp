@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <cstring>
+#include <set>
 
+#include "control/capability/narrow.hpp"
 #include "control/clock.hpp"
 
 namespace pgrid::control {
@@ -24,75 +26,184 @@ bool same_content(abi::RightFields a, abi::RightFields b) {
   return std::memcmp(&a, &b, sizeof a) == 0;
 }
 
+std::uint64_t now_ns() { return static_cast<std::uint64_t>(unix_ns()); }
+
+void put_in(RightRecord& right, const Place& place) {
+  right.slot = place.number;
+  right.generation = place.generation;
+  randombytes_buf(right.key.data(), right.key.size());
+}
+
+void give(RightRecord& right, RightOwner owner) {
+  right.holding = std::move(owner.holding);
+  right.maker = owner.maker;
+  right.name = std::move(owner.name);
+  right.token = std::move(owner.token);
+}
+
+std::unexpected<Error> dead() {
+  return fail(Errc::not_found, "right", "it is dead, or never was", "see pgrid cap ls");
+}
+
 }  // namespace
 
-Result<RightRecord> Rights::make(const RightSpec& spec, const ProcessRecord& process,
-                                 std::uint32_t skip) const {
+/// All but slot, generation and key.
+Result<RightRecord> Rights::shape(const RightSpec& spec, const ProcessRecord& process) const {
   RightRecord right;
   const std::uint32_t rate = spec.rate.value_or(process.rate);
   const std::uint32_t burst = rate == 0 ? 0 : std::max(rate / kBurstPart, kBurstDefaultMin);
   if (rate == 0 && spec.burst.value_or(0) != 0)
     return fail(Errc::invalid_argument, "burst", "a burst without a rate limits nothing",
                 "give a rate as well");
-  const auto burst_given = within("burst", spec.burst, burst, rate == 0 ? 0 : 1, 0x7fff'ffff);
+  const auto burst_given = within("burst", spec.burst, burst, rate == 0 ? 0 : 1, kRateMax);
   const auto in_flight = within("in_flight_max", spec.in_flight_max, kInFlightDefault, 1, 0xffff);
   const auto body = within("body_max", spec.body_max, abi::kBodyMax, 0, abi::kBodyMax);
   const auto deadline =
       within("deadline_max_us", spec.deadline_max_us, kDeadlineDefaultUs, 1, kDeadlineMaxUs);
-  for (const auto* value : {&burst_given, &in_flight, &body, &deadline})
+  const auto permissions = within("permissions", spec.permissions, abi::kPermissionsAll, 1, abi::kPermissionsAll);
+  for (const auto* value : {&burst_given, &in_flight, &body, &deadline, &permissions})
     if (!*value) return std::unexpected(value->error());
-  if (spec.expires_in_s && (*spec.expires_in_s == 0 || *spec.expires_in_s > kExpiresMaxS))
-    return fail(Errc::invalid_argument, "expires_in_s",
-                std::to_string(*spec.expires_in_s) + " is out of range",
-                "give seconds from 1 to " + std::to_string(kExpiresMaxS) + ", or leave it out");
-  const std::optional<Place> place = store_.state().free_slot(slots_, skip);
-  if (!place)
-    return fail(Errc::out_of_resources, "create a right", "all " + std::to_string(slots_ - 1) + " are in use",
-                "revoke some, or raise limits.rights in node.toml");
-  right.slot = place->number;
-  right.generation = place->generation;
-  randombytes_buf(right.key.data(), right.key.size());
-  right.label = spec.label;
+  const Result<std::uint64_t> end = end_of(spec, now_ns());
+  if (!end) return std::unexpected(end.error());
+  right.label = spec.label.value_or(0);
+  right.permissions = static_cast<std::uint8_t>(*permissions);
   right.rate = rate;
   right.burst = *burst_given;
   right.in_flight_max = static_cast<std::uint16_t>(*in_flight);
   right.body_max = static_cast<std::uint16_t>(*body);
   right.deadline_max_us = *deadline;
   right.created_unix = unix_s();
-  if (spec.expires_in_s)
-    right.expires_unix_ns = static_cast<std::uint64_t>(unix_ns()) + *spec.expires_in_s * 1'000'000'000;
+  right.expires_unix_ns = *end;
   right.process = process.index;
   return right;
 }
 
-void Rights::create(const RightSpec& spec, const ProcessRecord& process, std::optional<Holding> holding,
-                    OnCreated done) {
+Result<std::vector<Place>> Rights::places(std::uint32_t count) const {
+  std::vector<Place> places = store_.state().free_slots(slots_, count);
+  if (places.size() == count) return places;
+  return fail(Errc::out_of_resources, "create a right",
+              count == 1 ? "all " + std::to_string(slots_ - 1) + " are in use"
+                         : "only " + std::to_string(places.size()) + " of " + std::to_string(count) + " are free",
+              "revoke some, or raise limits.rights in node.toml");
+}
+
+Result<RightRecord> Rights::make(const RightSpec& spec, const ProcessRecord& process,
+                                 std::uint32_t skip) const {
+  Result<RightRecord> right = shape(spec, process);
+  if (!right) return right;
+  const Result<std::vector<Place>> free = places(skip + 1);
+  if (!free) return std::unexpected(free.error());
+  put_in(*right, free->back());
+  return right;
+}
+
+void Rights::create(const RightSpec& spec, const ProcessRecord& process, RightOwner owner, OnCreated done) {
   Result<RightRecord> right = make(spec, process);
   if (!right) return done(std::move(right));
-  right->holding = std::move(holding);
-  store_.commit(*right, [this, right = *right, done = std::move(done)](const Result<void>& committed) {
+  give(*right, std::move(owner));
+  commit_new(std::move(*right), std::move(done));
+}
+
+void Rights::commit_new(RightRecord right, OnCreated done) {
+  store_.commit(right, [this, right, done = std::move(done)](const Result<void>& committed) {
     // Also when it was taken back: the data plane may have attached meanwhile and been told of it.
     publish(right.slot);
     if (!committed) return done(std::unexpected(committed.error()));
     // It may be revoked by now.
-    const RightRecord* now = store_.state().right(right.slot);
-    if (right.holding && now != nullptr && now->generation == right.generation) say_handle(right, true);
-    done(right);
+    const RightRecord* now = find({right.slot, right.generation});
+    if (now == nullptr) return done(dead());
+    if (right.holding) say_handle(right, true);
+    if (on_changed_) on_changed_(*now);
+    done(*now);
   });
 }
 
-void Rights::revoke(std::vector<RightRecord> rights, OnRevoked done) {
+void Rights::create_many(const RightSpec& spec, const ProcessRecord& process, std::uint32_t count, OnManyCreated done) {
+  const Result<RightRecord> like = shape(spec, process);
+  if (!like) return done(std::unexpected(like.error()));
+  const Result<std::vector<Place>> free = places(count);
+  if (!free) return done(std::unexpected(free.error()));
+  std::vector<RightRecord> rights(count, *like);
+  for (std::uint32_t i = 0; i < count; ++i) put_in(rights[i], (*free)[i]);
+  std::vector<Change> changes(rights.begin(), rights.end());
+  store_.commit(std::move(changes),
+                [this, rights = std::move(rights), done = std::move(done)](const Result<void>& committed) mutable {
+                  for (const RightRecord& right : rights) publish(right.slot);
+                  if (!committed) return done(std::unexpected(committed.error()));
+                  std::erase_if(rights, [this](const RightRecord& right) {
+                    return find({right.slot, right.generation}) == nullptr;
+                  });
+                  if (on_changed_)
+                    for (const RightRecord& right : rights) on_changed_(right);
+                  done(std::move(rights));
+                });
+}
+
+void Rights::derive(const abi::RightRef& parent, const RightSpec& spec, RightOwner owner, OnCreated done) {
+  const RightRecord* from = find(parent);
+  if (from == nullptr || is_expired(*from)) return done(dead());
+  Result<RightRecord> right = narrowed(*from, spec, now_ns());
+  if (!right) return done(std::move(right));
+  const Result<std::vector<Place>> free = places(1);
+  if (!free) return done(std::unexpected(free.error()));
+  put_in(*right, free->front());
+  right->created_unix = unix_s();
+  give(*right, std::move(owner));
+  commit_new(std::move(*right), std::move(done));
+}
+
+void Rights::attenuate(const abi::RightRef& right, const RightSpec& spec, OnRevoked done) {
+  if (find(right) == nullptr) return done(dead());
   std::vector<Change> changes;
-  for (const RightRecord& right : rights) changes.emplace_back(DropRight{right.slot});
-  store_.commit(std::move(changes), [this, rights = std::move(rights),
+  std::vector<abi::RightRef> narrower;
+  for (const RightRecord& one : store_.state().tree_of(right.slot)) {
+    const Result<RightRecord> now = clamped(one, spec, now_ns());
+    if (!now) return done(std::unexpected(now.error()));
+    if (*now == one) continue;
+    narrower.push_back({one.slot, one.generation});
+    changes.emplace_back(*now);
+  }
+  if (changes.empty()) return done(Passed::now);
+  store_.commit(std::move(changes), [this, narrower = std::move(narrower),
                                      done = std::move(done)](const Result<void>& committed) {
+    for (const abi::RightRef& one : narrower) publish(one.slot);
+    if (!committed) return done(std::unexpected(committed.error()));
+    if (on_changed_)
+      for (const abi::RightRef& one : narrower)
+        if (const RightRecord* now = find(one)) on_changed_(*now);
+    barrier_.wait([done](Passed passed) { done(passed); });
+  });
+}
+
+void Rights::revoke(const std::vector<RightRecord>& roots, OnRevoked done, Why why) {
+  std::vector<RightRecord> rights;
+  std::set<std::uint32_t> taken;
+  for (const RightRecord& root : roots) {
+    if (find({root.slot, root.generation}) == nullptr || taken.contains(root.slot)) continue;
+    for (RightRecord& right : store_.state().tree_of(root.slot))
+      if (taken.insert(right.slot).second) rights.push_back(std::move(right));
+  }
+  std::vector<Change> changes;
+  changes.reserve(rights.size());
+  for (const RightRecord& right : rights) changes.emplace_back(DropRight{right.slot});
+  store_.commit(std::move(changes), [this, why, rights = std::move(rights),
+                                     done = std::move(done)](const Result<void>& committed) mutable {
     // Also when it was taken back: the data plane may have attached meanwhile and been told of it.
     for (const RightRecord& right : rights) publish(right.slot);
     if (!committed) return done(std::unexpected(committed.error()));
     for (const RightRecord& right : rights)
       if (right.holding) say_handle(right, false);
-    barrier_.wait([done](Passed passed) { done(passed); });
+    barrier_.wait([this, why, rights = std::move(rights), done = std::move(done)](Passed passed) {
+      if (on_dead_)
+        for (const RightRecord& right : rights) on_dead_(right, why);
+      done(passed);
+    });
   });
+}
+
+const RightRecord* Rights::find(const abi::RightRef& right) const {
+  const RightRecord* found = store_.state().right(right.slot);
+  return found != nullptr && found->generation == right.generation ? found : nullptr;
 }
 
 void Rights::hand_over(std::uint32_t holder) {

@@ -1,62 +1,74 @@
-// Rights: made, revoked, and kept equal between the store and the data plane's right table.
+// Rights: made, derived, narrowed, revoked, and kept equal between the store and the data plane's right table.
 #pragma once
 
 #include <cstdint>
 #include <functional>
 #include <map>
 #include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
 #include "abi/shared/right_table.hpp"
+#include "control/capability/right_spec.hpp"
 #include "control/capability/turn_barrier.hpp"
+#include "control/capability/why.hpp"
 #include "control/dataplane_link/link.hpp"
 #include "control/store/store.hpp"
 
 namespace pgrid::control {
 
-inline constexpr std::uint32_t kDeadlineDefaultUs = 100'000;  // 100 ms (DESIGN section 4)
-inline constexpr std::uint32_t kDeadlineMaxUs =
-    60'000'000;                                          // a minute: an in-flight entry is held for as long
-inline constexpr std::uint16_t kInFlightDefault = 1024;  // per poll core; a quarter of its table by default
-inline constexpr std::uint32_t kBurstPart = 10;          // default burst: what the rate gives in 100 ms,
-inline constexpr std::uint32_t kBurstDefaultMin = 32;    // but at least one burst of the NIC
-inline constexpr std::uint64_t kExpiresMaxS =
-    10ull * 365 * 86'400;  // ten years: below 2^64 ns until the year 2544
-
-/// What somebody asks for. What is left out gets its default.
-struct RightSpec {
-  std::uint64_t label = 0;
-  std::optional<std::uint32_t> rate;  // messages per second, 0: no limit; default: the process's
-  std::optional<std::uint32_t> burst;
-  std::optional<std::uint32_t> in_flight_max;
-  std::optional<std::uint32_t> body_max;
-  std::optional<std::uint32_t> deadline_max_us;
-  std::optional<std::uint64_t> expires_in_s;
+/// For whom a right is made. At most one of them holds it.
+struct RightOwner {
+  std::optional<Holding> holding;  // a process, as long as it lives
+  std::optional<Maker> maker;      // a function, under handles of the moment
+  std::string name;                // of a right that people hold, by which they call it; empty: none
+  std::string token;               // CID of the token it was redeemed from; empty: none
 };
 
-/// Owned by control's one thread.
+/// Owned by control's one thread. Every callback is called once, from the loop; at once when nothing was done.
 class Rights {
  public:
   using OnCreated = std::function<void(Result<RightRecord>)>;
+  using OnManyCreated = std::function<void(Result<std::vector<RightRecord>>)>;
   using OnRevoked = std::function<void(Result<Passed>)>;
+  /// Of rights that are dead, on disk and in the table.
+  using OnDead = std::function<void(const RightRecord&, Why)>;
+  /// Of rights that are made or narrowed, on disk and in the table.
+  using OnChanged = std::function<void(const RightRecord&)>;
 
   /// `slots` is the size of the right table as configured.
   Rights(EventLoop& loop, Store& store, DataplaneLink& link, std::uint32_t slots)
       : store_(store), link_(link), barrier_(loop, link), slots_(slots) {}
 
+  /// Who else hears of them: one of each, for as long as this lives.
+  void listen(OnDead on_dead, OnChanged on_changed) {
+    on_dead_ = std::move(on_dead);
+    on_changed_ = std::move(on_changed);
+  }
+
   /// A new right, with slot, generation and key, committed nowhere yet. `skip`: how many made before it are
   /// not committed either.
   [[nodiscard]] Result<RightRecord> make(const RightSpec& spec, const ProcessRecord& process,
                                          std::uint32_t skip = 0) const;
-  /// Makes, commits, publishes, hands it to its holder, if a process is to hold it, and calls `done`: at once when
-  /// the right cannot be made, else from the loop.
-  void create(const RightSpec& spec, const ProcessRecord& process, std::optional<Holding> holding,
-              OnCreated done);
+  /// Makes, commits, publishes, hands it to its holder, if a process is to hold it.
+  void create(const RightSpec& spec, const ProcessRecord& process, RightOwner owner, OnCreated done);
+  /// So many alike, all or none, for people.
+  void create_many(const RightSpec& spec, const ProcessRecord& process, std::uint32_t count, OnManyCreated done);
 
-  /// Commits, publishes, takes handles away, and calls `done` when every poll core has passed the change. All
-  /// of them or none.
-  void revoke(std::vector<RightRecord> rights, OnRevoked done);
+  /// A narrower one. REQUIRES: whoever asks may derive from `parent`.
+  void derive(const abi::RightRef& parent, const RightSpec& spec, RightOwner owner, OnCreated done);
+
+  /// Narrows the right itself and all that was derived from it; done when every poll core has passed the change.
+  /// REQUIRES: whoever asks may change it.
+  void attenuate(const abi::RightRef& right, const RightSpec& spec, OnRevoked done);
+
+  /// Ends these and all that was derived from them, all or none: commits, publishes, takes handles away, and calls
+  /// `done` when every poll core has passed the change.
+  void revoke(const std::vector<RightRecord>& roots, OnRevoked done, Why why = Why::revoked);
+
+  /// Null: it is dead.
+  [[nodiscard]] const RightRecord* find(const abi::RightRef& right) const;
 
   /// Tells the data plane what a process holds. Called whenever the process was sent to be loaded: a process
   /// that is loaded anew holds nothing.
@@ -69,6 +81,9 @@ class Rights {
   std::uint32_t reconcile();
 
  private:
+  [[nodiscard]] Result<RightRecord> shape(const RightSpec& spec, const ProcessRecord& process) const;
+  [[nodiscard]] Result<std::vector<Place>> places(std::uint32_t count) const;
+  void commit_new(RightRecord right, OnCreated done);
   [[nodiscard]] abi::RightFields fields_of(std::uint32_t slot) const;
   void say_handle(const RightRecord& right, bool is_held);
 
@@ -76,11 +91,13 @@ class Rights {
   DataplaneLink& link_;
   TurnBarrier barrier_;
   std::uint32_t slots_;
+  OnDead on_dead_;
+  OnChanged on_changed_;
   // Taken away while the data plane was away, which may still know them: by holder and handle.
   std::map<std::pair<std::uint32_t, std::uint32_t>, abi::SetHandle> taken_;
 };
 
-/// Whether the right is past its time. It keeps its slot until it is revoked.
+/// Whether the right is past its time.
 [[nodiscard]] bool is_expired(const RightRecord& right);
 
 }  // namespace pgrid::control

@@ -18,6 +18,9 @@ constexpr std::uint64_t kGraceUs = 1'000'000;         // the data plane answers 
 constexpr std::uint64_t kDeadlineMaxUs = 60'000'000;  // of a right, see capability/rights.cpp
 constexpr std::size_t kEventsPerPoll = 1024;  // per poll core, so that a flood cannot hold up the loop
 constexpr std::size_t kOutstandingMax = 4096;
+constexpr std::chrono::milliseconds kBusyFor{200};  // after a function's request: the next one is soon taken
+
+std::size_t rights_size(std::size_t count) { return count * sizeof(abi::RightRef); }
 
 }  // namespace
 
@@ -28,10 +31,11 @@ ControlRings::ControlRings(EventLoop& loop, OnEvent on_event) : loop_(loop), on_
 
 void ControlRings::attach(const Segments& segments) {
   const abi::Geometry& g = segments.geometry();
+  geometry_ = g;
   cores_.clear();
   for (std::uint32_t core = 0; core < g.poll_cores; ++core)
     cores_.push_back({abi::RingProducer(segments.request_ring(core), g.control_ring),
-                      abi::RingConsumer(segments.event_ring(core), g.control_ring)});
+                      abi::ControlRingConsumer(segments.event_ring(core), g.control_ring)});
   poll_later();
 }
 
@@ -55,14 +59,8 @@ void ControlRings::send(const Outbound& message, OnAnswer on_answer) {
                           "try again later"));
   // In turn, because every poll core has its share of a right's rate.
   PollCore& core = cores_[next_core_++ % cores_.size()];
-  const auto length = static_cast<std::uint32_t>(abi::kRecordHeader + message.body.size());
-  std::byte* record = message.body.size() > abi::kBodyMax ? nullptr : core.requests.reserve(length);
-  if (record == nullptr)
-    return on_answer(fail(Errc::unavailable, "send a message", "the poll core takes no more from control",
-                          "try again; if it stays so, see the data plane's log"));
-  const std::uint64_t id = next_id_++;
+  const std::uint64_t id = next_id_;
   abi::ControlRequest request{};
-  request.length = length;
   request.type = static_cast<std::uint8_t>(abi::ControlRequestType::message);
   request.kind = static_cast<std::uint8_t>(abi::Kind::request);
   request.slot = message.slot;
@@ -70,11 +68,10 @@ void ControlRings::send(const Outbound& message, OnAnswer on_answer) {
   std::memcpy(request.key, message.key.data(), sizeof request.key);
   std::memcpy(request.id, &id, sizeof request.id);
   request.deadline_us = message.deadline_us;
-  std::memcpy(record, &request, sizeof request);
-  if (!message.body.empty())
-    std::memcpy(record + abi::kRecordHeader, message.body.data(), message.body.size());
-  core.requests.commit();
-  core.requests.publish();
+  if (!put(core, request, message.rights, message.body))
+    return on_answer(fail(Errc::unavailable, "send a message", "the poll core takes no more from control",
+                          "try again; if it stays so, see the data plane's log"));
+  ++next_id_;
 
   const std::uint64_t wait_us = (message.deadline_us == 0 ? kDeadlineMaxUs : message.deadline_us) + kGraceUs;
   waiting_[id] = {std::move(on_answer), loop_.after(microseconds(wait_us), [this, id] {
@@ -85,10 +82,52 @@ void ControlRings::send(const Outbound& message, OnAnswer on_answer) {
   poll_later();
 }
 
+bool ControlRings::put(PollCore& core, abi::ControlRequest& header, std::span<const abi::RightRef> rights,
+                       std::span<const std::uint8_t> body) {
+  if (rights.size() > abi::kCarriedRightsMax || body.size() > abi::kBodyMax) return false;
+  const std::size_t before_body = abi::kRecordHeader + rights_size(rights.size());
+  header.length = static_cast<std::uint32_t>(before_body + body.size());
+  header.nb_rights = static_cast<std::uint8_t>(rights.size());
+  std::byte* record = core.requests.reserve(header.length);
+  if (record == nullptr) return false;
+  std::memcpy(record, &header, sizeof header);
+  if (!rights.empty()) std::memcpy(record + abi::kRecordHeader, rights.data(), rights_size(rights.size()));
+  if (!body.empty()) std::memcpy(record + before_body, body.data(), body.size());
+  core.requests.commit();
+  core.requests.publish();
+  return true;
+}
+
+bool ControlRings::answer(const GuestAnswer& answer) {
+  const std::uint32_t core = abi::send_once_core(answer.reply_slot);
+  if (!abi::is_send_once(answer.reply_slot) || core >= cores_.size()) return false;
+  abi::ControlRequest request{};
+  request.type = static_cast<std::uint8_t>(abi::ControlRequestType::answer);
+  request.kind = static_cast<std::uint8_t>(answer.kind);
+  request.reason = static_cast<std::uint16_t>(answer.reason);
+  request.slot = answer.reply_slot;
+  request.generation = answer.reply_generation;
+  std::memcpy(request.id, answer.id.data(), sizeof request.id);
+  return put(cores_[core], request, answer.rights, answer.body);
+}
+
+bool ControlRings::notify(const GuestNotice& notice) {
+  if (cores_.empty() || notice.worker >= geometry_.workers) return false;
+  abi::ControlRequest request{};
+  request.type = static_cast<std::uint8_t>(abi::ControlRequestType::notice);
+  request.kind = static_cast<std::uint8_t>(abi::Kind::notice);
+  request.slot = notice.process;
+  request.generation = notice.generation;
+  request.worker = static_cast<std::uint16_t>(notice.worker);
+  request.instance = notice.instance;
+  return put(cores_[abi::home_core(notice.worker, geometry_)], request, notice.rights, notice.body);
+}
+
 void ControlRings::poll_later() {
   if (cores_.empty()) return;
   microseconds delay = kPollIdle;
-  if (!waiting_.empty()) delay = fast_polls_++ < kFastPolls ? kPollFast : kPollBusy;
+  const bool is_busy = !waiting_.empty() || std::chrono::steady_clock::now() < busy_until_;
+  if (is_busy) delay = fast_polls_++ < kFastPolls ? kPollFast : kPollBusy;
   timer_ = loop_.after(delay, [this] { poll(); });
 }
 
@@ -122,14 +161,28 @@ void ControlRings::drain(PollCore& core) {
   for (const Taken& one : taken) take(one.header, one.body);
 }
 
-void ControlRings::take(const abi::ControlEvent& event, std::span<const std::byte> body) {
-  if (event.type != static_cast<std::uint8_t>(abi::ControlEventType::answer)) return on_event_(event, body);
+void ControlRings::take(const abi::ControlEvent& event, std::span<const std::byte> behind) {
+  // A record whose rights are not all there makes no sense: it has none, and no body.
+  const bool whole = event.nb_rights <= abi::kCarriedRightsMax && rights_size(event.nb_rights) <= behind.size();
+  std::array<abi::RightRef, abi::kCarriedRightsMax> rights{};
+  const std::size_t nb_rights = whole ? event.nb_rights : 0;
+  if (nb_rights != 0) std::memcpy(rights.data(), behind.data(), rights_size(nb_rights));
+  const auto body = whole ? behind.subspan(rights_size(nb_rights)) : std::span<const std::byte>{};
+  const std::span<const abi::RightRef> carried(rights.data(), nb_rights);
+  if (event.type != static_cast<std::uint8_t>(abi::ControlEventType::answer)) {
+    if (event.type == static_cast<std::uint8_t>(abi::ControlEventType::guest_request)) {
+      busy_until_ = std::chrono::steady_clock::now() + kBusyFor;
+      fast_polls_ = 0;
+    }
+    return on_event_({event, carried, body});
+  }
   std::uint64_t id = 0;
   std::memcpy(&id, event.id, sizeof id);
   const auto* bytes = reinterpret_cast<const std::uint8_t*>(body.data());
   finish(id, Answer{static_cast<abi::Kind>(event.kind),
                     static_cast<abi::Reason>(event.reason),
                     event.elapsed_ns,
+                    {carried.begin(), carried.end()},
                     {bytes, bytes + body.size()}});
 }
 

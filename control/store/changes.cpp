@@ -95,6 +95,7 @@ Json to_json(const AdvertRecord& a) {
   if (a.open) {
     map["open"] = a.open->slot;
     map["open_generation"] = a.open->generation;
+    map["can"] = a.can;
   }
   return map;
 }
@@ -280,6 +281,7 @@ Result<Change> change_from(const Json& map) {
       abi::RightRef& open = a.open.emplace();
       in.take("open", open.slot);
       in.take("open_generation", open.generation);
+      in.take("can", a.can);
     }
     change = std::move(a);
   } else if (type == "drop_advert") {
