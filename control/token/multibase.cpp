@@ -75,6 +75,7 @@ std::optional<std::string> from_bits(std::string_view text, std::string_view alp
 
 /// A number, most significant digit first; each leading zero digit stands for a zero byte.
 std::optional<std::string> from_number(std::string_view text, std::string_view alphabet) {
+  if (text.size() > kNumberTextMax) return std::nullopt;
   const auto values = values_of(alphabet);
   std::string reversed;  // least significant byte first
   for (const char c : text) {
@@ -94,7 +95,7 @@ std::optional<std::string> from_number(std::string_view text, std::string_view a
 }  // namespace
 
 std::optional<std::string> from_multibase(std::string_view text) {
-  if (text.empty() || text.size() > kMultibaseTextMax) return std::nullopt;
+  if (text.empty()) return std::nullopt;
   for (const Base& base : kBases) {
     if (base.letter != text[0]) continue;
     text.remove_prefix(1);
@@ -129,10 +130,7 @@ std::string base58(std::span<const std::uint8_t> bytes) {
   return text;
 }
 
-std::optional<std::string> from_base58(std::string_view text) {
-  if (text.size() > kMultibaseTextMax) return std::nullopt;
-  return from_number(text, kBase58);
-}
+std::optional<std::string> from_base58(std::string_view text) { return from_number(text, kBase58); }
 
 std::optional<std::string> from_base64(std::string_view text) {
   while (text.ends_with('=')) text.remove_suffix(1);

@@ -10,8 +10,8 @@
 
 namespace pgrid::token {
 
-inline constexpr std::size_t kMultibaseTextMax =
-    4096;  // characters; a number's base takes time by the square of them
+// Characters of a base that is no power of two: reading takes time by their square.
+inline constexpr std::size_t kNumberTextMax = 4096;
 
 /// The bytes, or nothing when the text is not written in the base that its first letter names.
 [[nodiscard]] std::optional<std::string> from_multibase(std::string_view text);
