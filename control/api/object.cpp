@@ -6,19 +6,31 @@ namespace pgrid::control {
 namespace {
 
 using Json = nlohmann::json;
-constexpr int kDepthMax = 8;  // the parser recurses by itself; nothing here is deeper than two
+constexpr int kDepthMax = 8;            // nothing here is deeper than two
+constexpr std::size_t kFieldsMax = 64;  // of one object: each is compared with those before it
 
-/// Parses; a field that is given twice is an error, where the library would keep the last.
-Json parse(std::span<const std::uint8_t> text, bool& twice) {
+/// What the library would let pass.
+struct Faults {
+  bool twice = false;  // a field is given twice: it would keep the last
+  bool deep = false;
+  bool many = false;
+};
+
+Json parse(std::span<const std::uint8_t> text, Faults& faults) {
   std::vector<std::vector<std::string>> seen;
   const Json::parser_callback_t look = [&](int depth, Json::parse_event_t event, Json& parsed) {
     if (event == Json::parse_event_t::object_start) seen.emplace_back();
     if (event == Json::parse_event_t::object_end && !seen.empty()) seen.pop_back();
     if (event == Json::parse_event_t::key && !seen.empty()) {
       const std::string& key = parsed.get_ref<const std::string&>();
-      if (std::find(seen.back().begin(), seen.back().end(), key) != seen.back().end()) twice = true;
+      if (seen.back().size() == kFieldsMax) {
+        faults.many = true;
+        return false;
+      }
+      if (std::find(seen.back().begin(), seen.back().end(), key) != seen.back().end()) faults.twice = true;
       seen.back().push_back(key);
     }
+    if (depth > kDepthMax) faults.deep = true;
     return depth <= kDepthMax;
   };
   return Json::parse(text.begin(), text.end(), look, /*allow_exceptions=*/false);
@@ -27,11 +39,16 @@ Json parse(std::span<const std::uint8_t> text, bool& twice) {
 }  // namespace
 
 ObjectReader::ObjectReader(std::span<const std::uint8_t> text) {
-  bool twice = false;
-  object_ = parse(text, twice);
-  if (!object_.is_object())
+  Faults faults;
+  object_ = parse(text, faults);
+  if (faults.deep)
+    wrong("request body", "nested deeper than " + std::to_string(kDepthMax), "send a flat object");
+  else if (faults.many)
+    wrong("request body", "an object of more than " + std::to_string(kFieldsMax) + " fields",
+          "send the known ones only");
+  else if (!object_.is_object())
     wrong("request body", "not a JSON object", "send one, with content type application/json");
-  else if (twice)
+  else if (faults.twice)
     wrong("request body", "a field is given twice", "give it once");
 }
 

@@ -26,10 +26,6 @@ using Protocol = asio::local::stream_protocol;
 
 namespace {
 
-using std::chrono::seconds;
-constexpr seconds kIdle{60};           // between two requests, and for the header of one
-constexpr seconds kBody{30};           // for a body: 64 MiB over a Unix socket take far less than a second
-constexpr seconds kWrite{30};          // for an answer to be taken
 constexpr int kPredecessorMs = 2'000;  // for the socket of one that was killed to close
 constexpr int kPredecessorStepMs = 10;
 constexpr std::uint32_t kHeaderMax = 8u << 10;  // bytes
@@ -78,11 +74,13 @@ Result<UniqueFd> listen_at(const std::filesystem::path& path) {
 class Connection;
 
 struct Server::Impl : std::enable_shared_from_this<Server::Impl> {
-  Impl(EventLoop& loop, Api& api_in, std::filesystem::path path_in, int fd)
-      : api(api_in), path(std::move(path_in)), acceptor(loop.context(), Protocol(), fd) {}
+  Impl(EventLoop& loop, Api& api_in, std::filesystem::path path_in, const ServerLimits& limits_in, int fd)
+      : api(api_in), limits(limits_in), path(std::move(path_in)), acceptor(loop.context(), Protocol(), fd) {}
   void accept();
 
   Api& api;
+  const ServerLimits limits;
+  std::size_t uploads = 0;
   std::filesystem::path path;
   asio::basic_socket_acceptor<Protocol> acceptor;
   std::set<Connection*> connections;
@@ -91,9 +89,10 @@ struct Server::Impl : std::enable_shared_from_this<Server::Impl> {
 /// One client. Kept alive by the operation that is under way.
 class Connection : public std::enable_shared_from_this<Connection> {
  public:
-  Connection(Protocol::socket socket, std::weak_ptr<Server::Impl> server)
-      : stream_(std::move(socket)), server_(std::move(server)) {}
+  Connection(Protocol::socket socket, const std::shared_ptr<Server::Impl>& server)
+      : stream_(std::move(socket)), server_(server), limits_(server->limits) {}
   ~Connection() {
+    end_upload();
     if (const auto server = server_.lock()) server->connections.erase(this);
   }
 
@@ -102,7 +101,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
     parser_->header_limit(kHeaderMax);
     parser_->body_limit(boost::none);  // known when the header is
     idle_ = true;
-    stream_.expires_after(kIdle);
+    stream_.expires_after(limits_.idle);
     http::async_read_header(stream_, buffer_, *parser_,
                             [self = shared_from_this()](error_code error, std::size_t) {
                               self->idle_ = false;
@@ -134,20 +133,21 @@ class Connection : public std::enable_shared_from_this<Connection> {
     body_max_ = server->api.body_max({method.data(), method.size()}, {target.data(), target.size()});
     if (parser_->content_length() && *parser_->content_length() > body_max_) return too_large();
     parser_->body_limit(body_max_);
+    if (body_max_ > kBodyMax && !begin_upload(*server)) return refuse_as_one_too_many();
     if (beast::iequals(message[http::field::expect], "100-continue")) return write_continue();
     read_body();
   }
 
   void write_continue() {
     auto interim = std::make_shared<http::response<http::empty_body>>(http::status::continue_, 11);
-    stream_.expires_after(kWrite);
+    stream_.expires_after(limits_.write);
     http::async_write(stream_, *interim, [self = shared_from_this(), interim](error_code error, std::size_t) {
       if (!error) self->read_body();
     });
   }
 
   void read_body() {
-    stream_.expires_after(kBody);
+    stream_.expires_after(limits_.body);
     http::async_read(stream_, buffer_, *parser_, [self = shared_from_this()](error_code error, std::size_t) {
       if (error == http::error::body_limit) return self->too_large();
       if (error) return self->refuse(error);
@@ -169,6 +169,19 @@ class Connection : public std::enable_shared_from_this<Connection> {
                        [self = shared_from_this()](const Response& response) { self->write(response); });
   }
 
+  /// A module has megabytes, which stay until it is deployed: so many at once, and no more.
+  bool begin_upload(Server::Impl& server) {
+    if (server.uploads >= limits_.uploads) return false;
+    ++server.uploads;
+    uploads_ = true;
+    return true;
+  }
+  void end_upload() {
+    const auto server = server_.lock();
+    if (uploads_ && server) --server->uploads;
+    uploads_ = false;
+  }
+
   void too_large() {
     keep_alive_ = false;  // what follows of the body is not read
     write(error_response({Errc::invalid_argument, "request body",
@@ -185,6 +198,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   }
 
   void write(const Response& response) {
+    end_upload();
     auto message = std::make_shared<http::response<http::string_body>>(
         static_cast<http::status>(static_cast<unsigned>(response.status)), 11);
     message->set(http::field::content_type, "application/json");
@@ -192,7 +206,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
     message->body() = response.body + "\n";
     message->keep_alive(keep_alive_);
     message->prepare_payload();
-    stream_.expires_after(kWrite);
+    stream_.expires_after(limits_.write);
     http::async_write(stream_, *message, [self = shared_from_this(), message](error_code error, std::size_t) {
       if (!error && self->keep_alive_) self->read_header();
       // Else this was the last reference: the socket closes.
@@ -201,26 +215,28 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
   beast::basic_stream<Protocol> stream_;
   std::weak_ptr<Server::Impl> server_;
+  const ServerLimits limits_;
   beast::flat_buffer buffer_{kBufferMax};
   std::optional<http::request_parser<http::vector_body<std::uint8_t>>> parser_;
   std::uint64_t body_max_ = 0;
   bool keep_alive_ = false;
   bool idle_ = false;
+  bool uploads_ = false;
 };
 
 void Server::Impl::accept() {
   acceptor.async_accept([self = shared_from_this()](error_code error, Protocol::socket socket) {
     if (error == asio::error::operation_aborted || !self->acceptor.is_open()) return;
     if (!error) {
-      if (self->connections.size() >= kConnectionsMax)
+      if (self->connections.size() >= self->limits.connections)
         for (Connection* one : self->connections)
           if (one->is_idle()) {
             one->close();  // its read ends with an error and drops it
             self->connections.erase(one);
             break;
           }
-      const auto connection = std::make_shared<Connection>(std::move(socket), self->weak_from_this());
-      if (self->connections.size() >= kConnectionsMax) {
+      const auto connection = std::make_shared<Connection>(std::move(socket), self);
+      if (self->connections.size() >= self->limits.connections) {
         connection->refuse_as_one_too_many();
       } else {
         self->connections.insert(connection.get());
@@ -231,10 +247,11 @@ void Server::Impl::accept() {
   });
 }
 
-Result<std::unique_ptr<Server>> Server::open(EventLoop& loop, Api& api, std::filesystem::path path) {
+Result<std::unique_ptr<Server>> Server::open(EventLoop& loop, Api& api, std::filesystem::path path,
+                                             ServerLimits limits) {
   Result<UniqueFd> fd = listen_at(path);
   if (!fd) return std::unexpected(fd.error());
-  auto impl = std::make_shared<Impl>(loop, api, std::move(path), fd->release());
+  auto impl = std::make_shared<Impl>(loop, api, std::move(path), limits, fd->release());
   impl->accept();
   return std::unique_ptr<Server>(new Server(std::move(impl)));
 }

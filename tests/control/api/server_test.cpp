@@ -18,9 +18,9 @@ namespace {
 class ServerTest : public NodeFixture {
  protected:
   ServerTest() { config_.limits.module_max = 1 << 20; }
-  void serve() {
+  void serve(ServerLimits limits = {}) {
     start();
-    auto server = Server::open(loop_, *api_, socket());
+    auto server = Server::open(loop_, *api_, socket(), limits);
     ASSERT_TRUE(server) << server.error().sentence();
     server_ = std::move(*server);
   }
@@ -119,6 +119,79 @@ TEST_F(ServerTest, clients_that_say_nothing_cannot_keep_others_out) {
     loop_.run_until([] { return false; }, 1ms);
   }
   EXPECT_TRUE(talk(connect(), "GET /v1/node HTTP/1.1\r\nHost: x\r\n\r\n").starts_with("HTTP/1.1 200"));
+}
+
+constexpr char kHalfBody[] = "POST /v1/rights HTTP/1.1\r\nHost: x\r\nContent-Length: 20\r\n\r\n{";
+constexpr char kHalfModule[] =
+    "POST /v1/processes?name=a HTTP/1.1\r\nHost: x\r\nContent-Type: application/wasm\r\nContent-Length: 1000\r\n\r\nm";
+constexpr char kAsk[] = "GET /v1/node HTTP/1.1\r\nHost: x\r\n\r\n";
+const auto kUntilClosed = [](const std::string&) { return false; };
+
+TEST_F(ServerTest, slow_clients_time_out_in_header_and_body) {
+  serve({.idle = 300ms, .body = 300ms});
+  EXPECT_EQ(talk(connect(), "GET /v1/no", kUntilClosed), "") << "a header that does not end";
+  EXPECT_EQ(talk(connect(), kHalfBody, kUntilClosed), "") << "a body that does not come";
+  EXPECT_EQ(talk(connect(), "", kUntilClosed), "") << "a client that says nothing";
+  // One byte after the other gains no time: the limit is for the whole of it.
+  const UniqueFd drips = connect();
+  bool closed = false;
+  loop_.run_until(
+      [&] {
+        (void)!::send(drips.get(), "X", 1, MSG_NOSIGNAL);
+        char byte;
+        closed = ::recv(drips.get(), &byte, 1, 0) == 0;
+        return closed;
+      },
+      5s);
+  EXPECT_TRUE(closed);
+  EXPECT_TRUE(talk(connect(), kAsk).starts_with("HTTP/1.1 200"));
+}
+
+TEST_F(ServerTest, a_client_that_reads_no_answers_times_out) {
+  serve({.write = 300ms});
+  const UniqueFd deaf = connect();
+  bool closed = false;
+  loop_.run_until(
+      [&] {
+        const ssize_t n = ::send(deaf.get(), kAsk, sizeof kAsk - 1, MSG_NOSIGNAL);
+        closed = n < 0 && errno == EPIPE;
+        return closed;
+      },
+      10s);
+  EXPECT_TRUE(closed) << "its answers fill the socket, and then nothing takes them";
+  EXPECT_TRUE(talk(connect(), kAsk).starts_with("HTTP/1.1 200"));
+}
+
+TEST_F(ServerTest, requests_under_way_are_bounded_and_the_next_is_told) {
+  serve({.connections = 3, .body = 500ms});
+  std::vector<UniqueFd> slow;
+  for (int i = 0; i < 3; ++i) {
+    slow.push_back(connect());
+    ASSERT_GT(::send(slow.back().get(), kHalfBody, sizeof kHalfBody - 1, MSG_NOSIGNAL), 0);
+    loop_.run_until([] { return false; }, 5ms);
+  }
+  const std::string answer = talk(connect(), kAsk);
+  EXPECT_TRUE(answer.starts_with("HTTP/1.1 503")) << answer;
+  EXPECT_NE(answer.find("try again later"), std::string::npos) << answer;
+  for (const UniqueFd& fd : slow) EXPECT_EQ(talk(fd, "", kUntilClosed), "");
+  EXPECT_TRUE(talk(connect(), kAsk).starts_with("HTTP/1.1 200")) << "their time is up: there is room again";
+}
+
+TEST_F(ServerTest, modules_under_way_are_bounded_and_others_are_served) {
+  serve({.uploads = 2, .body = 500ms});
+  std::vector<UniqueFd> slow;
+  for (int i = 0; i < 2; ++i) {
+    slow.push_back(connect());
+    ASSERT_GT(::send(slow.back().get(), kHalfModule, sizeof kHalfModule - 1, MSG_NOSIGNAL), 0);
+    loop_.run_until([] { return false; }, 5ms);
+  }
+  EXPECT_TRUE(talk(connect(), kHalfModule).starts_with("HTTP/1.1 503"));
+  EXPECT_TRUE(talk(connect(), kAsk).starts_with("HTTP/1.1 200"));
+  for (const UniqueFd& fd : slow) EXPECT_EQ(talk(fd, "", kUntilClosed), "");
+  const std::string whole(1000, 'm');
+  const std::string head(kHalfModule, sizeof kHalfModule - 2);
+  for (int i = 0; i < 3; ++i)  // none of them is counted any more
+    EXPECT_FALSE(talk(connect(), head + whole).starts_with("HTTP/1.1 503"));
 }
 
 TEST_F(ServerTest, a_client_that_leaves_while_it_waits) {
