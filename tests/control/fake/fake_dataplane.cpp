@@ -140,7 +140,9 @@ void FakeDataplane::read_control() {
     state.process = one.load.process;
     state.generation = one.load.generation;
     state.worker = one.load.worker;
-    state.status = loads ? abi::ProcessStatus::loaded : abi::ProcessStatus::failed;
+    state.status = !loads                ? abi::ProcessStatus::failed
+                   : one.load.gave_up != 0 ? abi::ProcessStatus::gave_up
+                                           : abi::ProcessStatus::loaded;
     if (!loads) std::strcpy(state.text, "the fake worker refuses it");
     if (loads) {
       drop_handles(one.load.process);
@@ -156,6 +158,18 @@ void FakeDataplane::read_control() {
     state.generation = unload.generation;
     state.worker = unload.worker;
     state.status = abi::ProcessStatus::unloaded;
+  } else if (type.type == abi::HandoverType::restart_process && n == sizeof(abi::RestartProcess)) {
+    abi::RestartProcess restart{};
+    std::memcpy(&restart, bytes, sizeof restart);
+    restarts_.push_back(restart.process);
+    const auto found = loaded_.find(restart.process);
+    if (found == loaded_.end() || found->second.load.generation != restart.generation) return;
+    found->second.load.gave_up = 0;
+    if (!answers_restarts) return;
+    state.process = restart.process;
+    state.generation = restart.generation;
+    state.worker = found->second.load.worker;
+    state.status = abi::ProcessStatus::loaded;
   } else if (type.type == abi::HandoverType::set_handle && n == sizeof(abi::SetHandle)) {
     abi::SetHandle handle{};
     std::memcpy(&handle, bytes, sizeof handle);
@@ -180,10 +194,18 @@ void FakeDataplane::drop_handles(std::uint32_t process) {
 
 void FakeDataplane::serve_requests() {
   for (std::uint32_t core = 0; core < requests_.size(); ++core) {
-    while (const abi::RingRecord record = requests_[core].front()) {
+    while (const abi::RingRecord record = listens ? requests_[core].front() : abi::RingRecord{}) {
       abi::ControlRequest request{};
       std::memcpy(&request, record.data, sizeof request);
-      if (answers)
+      if (request.type != static_cast<std::uint8_t>(abi::ControlRequestType::message)) {
+        Said& said = said_.emplace_back();
+        said.header = request;
+        said.rights.resize(request.nb_rights);
+        const std::size_t before = abi::kRecordHeader + request.nb_rights * sizeof(abi::RightRef);
+        PG_CHECK(record.length >= before);
+        std::memcpy(said.rights.data(), record.data + abi::kRecordHeader, before - abi::kRecordHeader);
+        said.body.assign(reinterpret_cast<const char*>(record.data) + before, record.length - before);
+      } else if (answers)
         answer(request, core, record.data + abi::kRecordHeader, record.length - abi::kRecordHeader);
       requests_[core].pop();
       requests_[core].release();
@@ -213,15 +235,23 @@ void FakeDataplane::answer(const abi::ControlRequest& request, std::uint32_t cor
   events_[core].publish();
 }
 
-void FakeDataplane::post(const abi::ControlEvent& header, const std::string& body) {
+std::vector<Said> FakeDataplane::take_said() {
+  const std::lock_guard lock(mutex_);
+  return std::exchange(said_, {});
+}
+
+void FakeDataplane::post(const abi::ControlEvent& header, const std::string& body,
+                         const std::vector<abi::RightRef>& rights) {
   const std::lock_guard lock(mutex_);
   if (events_.empty()) return;
+  const std::size_t before = abi::kRecordHeader + rights.size() * sizeof(abi::RightRef);
   abi::ControlEvent event = header;
-  event.length = static_cast<std::uint32_t>(abi::kRecordHeader + body.size());
+  event.length = static_cast<std::uint32_t>(before + body.size());
   std::byte* record = events_[0].reserve(event.length);
   if (record == nullptr) return;
   std::memcpy(record, &event, sizeof event);
-  std::memcpy(record + abi::kRecordHeader, body.data(), body.size());
+  if (!rights.empty()) std::memcpy(record + abi::kRecordHeader, rights.data(), before - abi::kRecordHeader);
+  std::memcpy(record + before, body.data(), body.size());
   events_[0].commit();
   events_[0].publish();
 }
@@ -270,6 +300,11 @@ abi::WorkerStatus& FakeDataplane::worker(std::uint32_t worker) const {
 std::map<std::pair<std::uint32_t, std::uint32_t>, abi::SetHandle> FakeDataplane::handles() const {
   const std::lock_guard lock(mutex_);
   return handles_;
+}
+
+std::vector<std::uint32_t> FakeDataplane::restarts() const {
+  const std::lock_guard lock(mutex_);
+  return restarts_;
 }
 
 std::map<std::uint32_t, Loaded> FakeDataplane::loaded() const {

@@ -29,6 +29,13 @@ struct Loaded {
   bool sealed = false;  // against writing
 };
 
+/// What control said to functions: an answer or a notice.
+struct Said {
+  abi::ControlRequest header{};
+  std::vector<abi::RightRef> rights;
+  std::string body;
+};
+
 /// Starts when made, dies when destroyed (all connections close at once), like a real one that is killed.
 class FakeDataplane {
  public:
@@ -42,6 +49,7 @@ class FakeDataplane {
   std::atomic<bool> turning{true};
   std::atomic<bool> loads{true};          // else it answers every load with `failed`
   std::atomic<bool> answers_loads{true};  // else it says nothing
+  std::atomic<bool> answers_restarts{true};  // the same of RestartProcess
   std::atomic<bool> answers{true};        // else requests vanish
 
   [[nodiscard]] abi::RightFields right(std::uint32_t slot) const;
@@ -49,6 +57,8 @@ class FakeDataplane {
   [[nodiscard]] abi::PollCoreStats& poll_core(std::uint32_t core) const;
   [[nodiscard]] abi::RightAccount& account(std::uint32_t core, std::uint32_t slot) const;
   [[nodiscard]] std::map<std::uint32_t, Loaded> loaded() const;
+  /// Processes that control had restarted, in order.
+  [[nodiscard]] std::vector<std::uint32_t> restarts() const;
   /// What processes hold now: by holder and handle, slot and generation of the right. As a real one, it
   /// forgets them when the process is loaded anew, and takes none for a process or generation that is not
   /// there.
@@ -57,7 +67,10 @@ class FakeDataplane {
   [[nodiscard]] std::uint32_t hellos() const { return hellos_; }
 
   /// As a poll core would: an event for control.
-  void post(const abi::ControlEvent& event, const std::string& body);
+  void post(const abi::ControlEvent& event, const std::string& body, const std::vector<abi::RightRef>& rights = {});
+  /// Answers and notices since the last call.
+  [[nodiscard]] std::vector<Said> take_said();
+  std::atomic<bool> listens{true};  // else it leaves what control says in its ring
   /// Writes nonsense over the event rings' indices.
   void corrupt_event_rings();
   void send_to_control(const void* bytes, std::size_t size);
@@ -79,12 +92,14 @@ class FakeDataplane {
   shm::Segment rights_;
   shm::Segment stats_;
   shm::Segment rings_;
-  std::vector<abi::RingConsumer> requests_;
+  std::vector<abi::ControlRingConsumer> requests_;
   std::vector<abi::RingProducer> events_;
   UniqueFd listener_;
   UniqueFd control_;
   mutable std::mutex mutex_;  // of everything above and below
+  std::vector<Said> said_;
   std::map<std::uint32_t, Loaded> loaded_;
+  std::vector<std::uint32_t> restarts_;
   std::map<std::pair<std::uint32_t, std::uint32_t>, abi::SetHandle> handles_;
   std::atomic<std::uint32_t> hellos_{0};
   std::atomic<bool> stop_{false};
