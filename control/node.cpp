@@ -41,9 +41,8 @@ Node::Node(EventLoop& loop, config::NodeConfig config, Compiler& compiler, std::
 Node::~Node() = default;
 
 void Node::start() {
-  if (store_->torn_bytes() != 0)
-    log_warning("cut " + std::to_string(store_->torn_bytes()) +
-                " bytes off the journal: the end of a write that was never acknowledged");
+  for (const std::string& remark : store_->remarks()) log_warning(remark);
+  store_->follow([](const std::string& sentence) { log_warning(sentence); });
   code_.remove_unused([this](const std::string& cid) {
     for (const auto& [index, process] : state().processes())
       if (process.cid == cid) return true;
