@@ -25,7 +25,7 @@ inline constexpr std::uint32_t kRestartsDefault =
 inline constexpr std::uint32_t kRestartPeriodDefaultMs = 1'000;
 inline constexpr std::uint32_t kBackOffMinDefaultMs = 10;    // a thousand times what a rebuild takes
 inline constexpr std::uint32_t kBackOffMaxDefaultMs = 1'000;  // one that mends itself (its peer came back) is soon seen again
-inline constexpr std::uint32_t kGiveUpAfterDefault = 8;      // pauses: with those two, after about 3.5 s
+inline constexpr std::uint32_t kGiveUpAfterDefault = 8;      // pauses: with those two 10 + 20 + ... + 640 + 1000 ms, 2.3 s
 
 /// A process: one function, deployed under a name.
 struct ProcessRecord {
