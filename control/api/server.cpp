@@ -194,7 +194,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
         error == http::error::end_of_stream || error == http::error::partial_message)
       return;  // the client is gone, or too slow
     keep_alive_ = false;
-    write(error_response({Errc::invalid_argument, "HTTP request", error.message(), ""}));
+    write(error_response({Errc::invalid_argument, "HTTP request", error.message(), "send HTTP/1.1, as docs/API.md shows"}));
   }
 
   void write(const Response& response) {
