@@ -148,6 +148,20 @@ Arc header_arc(const Iterations& iterations, const Change& change, const Bound& 
   return meet(seen, counted, width).value_or(seen);
 }
 
+std::optional<Arc> guessed_arc(const Iterations& iterations, const Change& change, const Arc& safe) {
+  if (iterations.places == 0 || !change.steps) return std::nullopt;
+  const unsigned width = change.entry.width;
+  Arc guess;
+  if (change.step_min > 0)
+    guess = Arc::between(change.entry.arc.first, change.after.last(width), width);
+  else if (change.step_max < 0)
+    guess = Arc::between(change.after.first, change.entry.arc.last(width), width);
+  else
+    return std::nullopt;
+  const bool is_narrower = guess.has_all(change.entry.arc, width) && guess.span < safe.span;
+  return is_narrower ? std::optional(guess) : std::nullopt;
+}
+
 std::uint8_t header_zeros(const Iterations& iterations, const Change& change) {
   if (iterations.places == 0) return change.entry.zeros;
   return change.steps ? std::min(change.entry.zeros, change.step_zeros) : 0;

@@ -5,7 +5,10 @@
 //                                             1: refused or failed; 2: wrong arguments
 //   pgrid-compile --fingerprint               prints what images depend on: Wasmtime's version, configuration, CPU
 #include <signal.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -90,7 +93,7 @@ void limit_for(std::size_t module_bytes) {
 #endif
 }
 
-int check(std::uint64_t memory_bytes, pgrid::control::Effort effort) {
+int check_here(std::uint64_t memory_bytes, pgrid::control::Effort effort) {
   const auto module = read_all(STDIN_FILENO);
   if (!module) return say(module.error().sentence(), 1);
   limit_for(module->size());
@@ -100,6 +103,41 @@ int check(std::uint64_t memory_bytes, pgrid::control::Effort effort) {
   for (const std::span<const std::byte> part : {std::as_bytes(std::span(compiled->verdict)), std::span<const std::byte>(compiled->image)})
     if (auto written = write_all(STDOUT_FILENO, part); !written) return say(written.error().sentence(), 1);
   return 0;
+}
+
+/// What a person is told when a limit, or a fault, has ended the child.
+std::string sentence_of(int signal) {
+  const std::string remedy = "; make it smaller, or its functions less deeply nested";
+  if (signal == SIGXCPU || signal == SIGKILL)
+    return "the module is refused: checking or compiling it takes more CPU time than a module of its size may cost" + remedy;
+  if (signal == SIGABRT)
+    return "the module is refused: checking or compiling it takes more memory than a module of its size may cost" + remedy;
+  return "the module is refused: it breaks the checker or the compiler (signal " + std::to_string(signal) +
+         "), a process of its own that nothing else depends on" + remedy;
+}
+
+/// The work is done in a child of ours, whose end by a signal becomes a sentence. What it says itself counts only if it ends well:
+/// libraries write long farewells.
+int check(std::uint64_t memory_bytes, pgrid::control::Effort effort) {
+  const int text = ::memfd_create("pgrid-compile-text", MFD_CLOEXEC);
+  if (text < 0) return say(pgrid::fail_errno("start the checker", errno).error().sentence(), 1);
+  const pid_t child = ::fork();
+  if (child < 0) return say(pgrid::fail_errno("start the checker", errno).error().sentence(), 1);
+  if (child == 0) {
+    (void)::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    (void)::dup2(text, STDERR_FILENO);
+    const int status = check_here(memory_bytes, effort);
+    std::fflush(nullptr);
+    ::_exit(status);
+  }
+  int status = 0;
+  while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
+  }
+  if (WIFSIGNALED(status)) return say(sentence_of(WTERMSIG(status)), 1);
+  char said[4096];
+  const ssize_t length = ::pread(text, said, sizeof said, 0);
+  if (length > 0) std::fwrite(said, 1, static_cast<std::size_t>(length), stderr);
+  return WEXITSTATUS(status);
 }
 
 }  // namespace

@@ -29,9 +29,10 @@ struct Frame {
   bool in_else = false;
   std::size_t kept = 0;            // values in those
   // Of a loop:
-  bool is_first_walk = false;
+  int walks = 0;               // begun through its body
   std::size_t conditions = 0;  // before it
-  Iterations iterations;
+  Iterations seen;             // in the first
+  Iterations iterations;       // in this one
 };
 
 class Walk {
@@ -143,7 +144,6 @@ class Walk {
     if (!charge(block.end - block.begin + state_.size() + state_.locals.size() / 8) || !keep(frame, state_.size()))
       return;
     frame.otherwise = state_;
-    frame.is_first_walk = true;
     frame.conditions = names_.conditions.size();
     frame.iterations.last_before = names_.last();
     LoopFinding& finding = result_.loops[frame.block];
@@ -157,20 +157,25 @@ class Walk {
         frame.iterations.changes.push_back({.local = in.a, .entry = state_.locals[in.a]});
     }
     if (!keep(frame, frame.iterations.changes.size())) return;
-    begin_iteration(frame, nullptr);
+    begin_iteration(frame);
     dry_.push_back(frames_.size() - 1);
   }
 
-  /// The state at the loop's header: what it changes is new each time, and lies where `seen` says.
-  void begin_iteration(Frame& frame, const Iterations* seen) {
-    const Bound bound = seen == nullptr ? Bound{} : bound_of(*seen);
+  /// The state at the loop's header: what it changes is new each time, and lies where the first walk has shown.
+  void begin_iteration(Frame& frame) {
+    ++frame.walks;
+    const bool knows = frame.walks > 1, guesses = frame.walks == 2;
+    const Bound bound = knows ? bound_of(frame.seen) : Bound{};
     for (std::size_t i = 0; i < frame.iterations.changes.size(); ++i) {
       Change& change = frame.iterations.changes[i];
       const std::uint8_t width = change.entry.width;
       Value header = names_.unknown(width);
-      if (seen != nullptr) {
+      if (knows) {
+        const Iterations* const seen = &frame.seen;
         header.arc = header_arc(*seen, seen->changes[i], bound);
         header.zeros = header_zeros(*seen, seen->changes[i]);
+        if (guesses) change.guess = guessed_arc(*seen, seen->changes[i], header.arc);
+        if (change.guess) header.arc = *change.guess;
         for (std::size_t other = 0; other < i && other < kCompanions; ++other) {
           if (!keep_distance(*seen, seen->changes[other], seen->changes[i])) continue;
           const Change& companion = frame.iterations.changes[other];
@@ -209,18 +214,21 @@ class Walk {
 
   void close_loop() {
     Frame& frame = frames_.back();
-    if (frame.is_first_walk) {
-      Iterations seen = std::move(frame.iterations);
+    const bool was_first = frame.walks == 1;
+    if (was_first || !guesses_hold(frame)) {
+      if (was_first) {
+        frame.seen = std::move(frame.iterations);
+        dry_.pop_back();
+      }
       frame.iterations = Iterations{};
       frame.iterations.last_before = names_.last();
-      for (const Change& change : seen.changes)
+      for (const Change& change : frame.seen.changes)
         frame.iterations.changes.push_back({.local = change.local, .entry = change.entry});
-      names_.conditions.resize(frame.conditions);
+      // What a walk that guessed wrong has told others is more than can be, which harms nobody.
+      if (was_first) names_.conditions.resize(frame.conditions);
       if (!charge(frame.otherwise->size())) return;
       state_ = *frame.otherwise;
-      frame.is_first_walk = false;
-      dry_.pop_back();
-      begin_iteration(frame, &seen);
+      begin_iteration(frame);
       at_ = block_of(frame).begin + 1;
       return;
     }
@@ -235,6 +243,12 @@ class Walk {
     pop_frame();
     ++at_;
     if (!is_live_) skip();
+  }
+
+  [[nodiscard]] static bool guesses_hold(const Frame& frame) {
+    return std::ranges::all_of(frame.iterations.changes, [&](const Change& change) {
+      return !change.guess || frame.iterations.places == 0 || change.guess->has_all(change.after, change.entry.width);
+    });
   }
 
   void pop_frame() {

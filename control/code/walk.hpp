@@ -1,5 +1,6 @@
 // Abstract execution of one function: all of its paths at once, with what is known of its values instead of the values. Each loop's body
-// is walked twice: the first time nothing is believed of what the loop changes, the second time what the first has shown.
+// is walked twice: the first time nothing is believed of what the loop changes, the second time what the first has shown, and a guess that
+// the walk itself must confirm, or a third one does without.
 #pragma once
 
 #include <cstdint>

@@ -27,7 +27,8 @@ MAY_INCLUDE = {
 # A foreign header, and the only folders that may name it. (Folders end with a slash.)
 FOREIGN = [
     (r"rte_\w+\.h", ("drivers/dpdk/",)),
-    (r"(wasmtime|wasm)(\.hh?|/.*)", ("drivers/wasm/",)),
+    (r"(wasmtime|wasm)(\.hh?|/.*)", ("drivers/wasm/", "tests/control/code/")),
+    (r"wabt/.*", ("drivers/wabt/",)),
     (r"liburing(\.h|/.*)", ("drivers/uring/",)),
     (r"(bpf|xdp)/.*", ("drivers/bpf/", "tests/drivers/bpf/")),
     (r"boost/.*", ("control/", "tests/control/", "tools/")),

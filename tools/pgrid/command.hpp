@@ -39,6 +39,7 @@ class Command {
 std::unique_ptr<Command> make_up();
 std::unique_ptr<Command> make_doctor();
 std::unique_ptr<Command> make_new();
+std::unique_ptr<Command> make_verify();
 std::unique_ptr<Command> make_deploy();
 std::unique_ptr<Command> make_ls();
 std::unique_ptr<Command> make_inspect();

@@ -43,6 +43,7 @@ CommandLine::CommandLine() : app_(kAbout, "pgrid") {
   add(app_, make_up());
   add(app_, make_doctor());
   add(app_, make_new());
+  add(app_, make_verify());
   add(app_, make_deploy());
   add(app_, make_ls());
   add(app_, make_inspect());

@@ -3,6 +3,7 @@
 #include "tools/pgrid/command.hpp"
 #include "tools/pgrid/commands/process_text.hpp"
 #include "tools/pgrid/commands/rights_table.hpp"
+#include "tools/pgrid/commands/verdict_text.hpp"
 
 namespace pgrid::tools {
 namespace {
@@ -32,6 +33,8 @@ class Inspect : public Command {
     line("cid", text_of(p, "cid"));
     line("process", text_of(p, "process") + " on worker " + text_of(p, "worker"));
     line("module", config::size_text(number_of(p, "module_bytes")));
+    if (const auto verdict = p.find("verdict"); verdict != p.end() && verdict->is_object())
+      for (const auto& [label, value] : termination_lines(*verdict)) line(label, value);
     line("memory", config::size_text(number_of(p, "memory_bytes")));
     line("time limit", config::duration_text(number_of(p, "time_limit_us")) + " of CPU time per message");
     line("rate", number_of(p, "rate") == 0 ? "no limit" : grouped(number_of(p, "rate")) + " messages/s");
