@@ -26,6 +26,8 @@ Node::Node(EventLoop& loop, config::NodeConfig config, Compiler& compiler, std::
       rings_(loop, [this](const RingEvent& event) { on_event(event); }),
       logs_(loop),
       rights_(loop, *store_, link_, config_.limits.rights),
+      identity_(config_.state_dir),
+      tokens_(loop, *store_, rights_, identity_),
       instances_(*store_, link_, rights_),
       promises_(loop, *store_, rights_, rings_, instances_),
       expiry_(loop, *store_, rights_, [this](const RightRecord& right) { promises_.on_dead(right, Why::expired); }),
@@ -36,6 +38,15 @@ Node::Node(EventLoop& loop, config::NodeConfig config, Compiler& compiler, std::
   instances_.listen([this](std::uint32_t process, const Maker& but) { promises_.on_ended(process, but); },
                     [this](const ProcessRecord& process) { promises_.on_gave_up(process); });
   supervision_.listen(instances_);
+  promises_.know({.tokens = &tokens_,
+                  .did_of =
+                      [this](const ProcessRecord& process) {
+                        const auto key = identity_.key_of(process);
+                        return key ? (*key)->did() : std::string();
+                      },
+                  .process_of_did = [this](std::string_view did) { return identity_.process_of(did, state()); },
+                  .verdict_of = {},
+                  .events_of = {}});
 }
 
 Node::~Node() = default;

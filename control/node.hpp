@@ -11,12 +11,14 @@
 #include "control/dataplane_link/link.hpp"
 #include "control/dataplane_link/rings.hpp"
 #include "control/event_loop.hpp"
+#include "control/identity/identity.hpp"
 #include "control/log/log_book.hpp"
 #include "control/process/compiler.hpp"
 #include "control/process/processes.hpp"
 #include "control/process/supervision.hpp"
 #include "control/promise/service.hpp"
 #include "control/store/store.hpp"
+#include "control/token/tokens.hpp"
 #include "drivers/config/node_config.hpp"
 
 namespace pgrid::control {
@@ -45,6 +47,8 @@ class Node : private LinkListener {
   [[nodiscard]] std::uint32_t dataplane_pid() const { return link_.peer_pid(); }
   [[nodiscard]] LogBook& logs() { return logs_; }
   [[nodiscard]] ControlRings& rings() { return rings_; }
+  [[nodiscard]] identity::Identity& identity() { return identity_; }
+  [[nodiscard]] Tokens& tokens() { return tokens_; }
   [[nodiscard]] PromiseService& promises() { return promises_; }
   [[nodiscard]] const PromiseService& promises() const { return promises_; }
 
@@ -66,6 +70,8 @@ class Node : private LinkListener {
   ControlRings rings_;
   LogBook logs_;
   Rights rights_;
+  identity::Identity identity_;
+  Tokens tokens_;
   Instances instances_;
   PromiseService promises_;
   Expiry expiry_;

@@ -72,6 +72,7 @@ void Api::handle(const Request& request, Respond respond) {
   if (is(2, "rights")) return rights(request, target, std::move(respond));
   if (is(3, "rights") || is(4, "rights")) return one_right(request, target, std::move(respond));
   if (is(2, "invoke")) return invoke(request, target, std::move(respond));
+  if (tokens_.handle(request, target, respond)) return;
   respond(error_response(
       {Errc::not_found, "this path", "there is nothing here", "docs/API.md lists what there is"}));
 }

@@ -4,6 +4,7 @@
 
 #include "control/api/http.hpp"
 #include "control/api/target.hpp"
+#include "control/api/tokens.hpp"
 #include "control/node.hpp"
 
 namespace pgrid::control {
@@ -15,7 +16,7 @@ inline constexpr std::uint64_t kLogWaitMaxMs = 30'000;
 /// Owned by control's one thread.
 class Api {
  public:
-  explicit Api(Node& node) : node_(node) {}
+  explicit Api(Node& node) : node_(node), tokens_(node) {}
 
   /// Calls `respond` exactly once, now or later.
   void handle(const Request& request, Respond respond);
@@ -39,6 +40,7 @@ class Api {
   void list_rights(const Target& target, bool secrets, Respond respond);
 
   Node& node_;
+  TokenRoutes tokens_;
 };
 
 }  // namespace pgrid::control
