@@ -56,7 +56,8 @@ std::string supervision_text(const nlohmann::json& process) {
 std::string violations_text(const nlohmann::json& process) {
   const auto violations = process.value("violations", nlohmann::json::object());
   std::string text;
-  for (const auto& [name, count] : violations.value("counts", nlohmann::json::object()).items())
+  const auto counts = violations.value("counts", nlohmann::json::object());
+  for (const auto& [name, count] : counts.items())
     if (count.is_number_unsigned() && count.get<std::uint64_t>() != 0)
       text += (text.empty() ? "" : ", ") + name + " " + grouped(count.get<std::uint64_t>());
   if (text.empty()) return "none";
