@@ -1,5 +1,5 @@
 // Who this node is, and who its processes are. One key on disk; a process's key follows from it
-// (docs/decisions/0018).
+// (docs/decisions/0019).
 #pragma once
 
 #include <filesystem>
