@@ -8,6 +8,16 @@
 namespace pgrid::control {
 namespace {
 
+constexpr std::size_t kTextMax = 700;  // characters: a sentence and a backtrace of some functions
+
+/// A worker's words are believed as words only: nothing that commands a terminal, is no UTF-8, or has no end.
+std::string printable(std::string text) {
+  if (text.size() > kTextMax) text.resize(kTextMax);
+  for (char& c : text)
+    if (static_cast<unsigned char>(c) < 0x20 || static_cast<unsigned char>(c) >= 0x7f) c = '?';
+  return text;
+}
+
 std::string with_pause(const std::string& text, std::uint32_t back_off_ms) {
   return back_off_ms == 0 ? text : text + "; not served for " + std::to_string(back_off_ms) + " ms";
 }
@@ -27,8 +37,9 @@ Supervision::Supervision(EventLoop& loop, Store& store, DataplaneLink& link, Log
           loop, store.state(), [this] { return link_.segments(); },
           [this](const RightRecord& right, std::uint64_t messages) { on_over_limit(right, messages); }) {}
 
-void Supervision::on_event(const ProcessRecord& record, const abi::ControlEvent& event, const std::string& text) {
+void Supervision::on_event(const ProcessRecord& record, const abi::ControlEvent& event, const std::string& said) {
   const ProcessRecord process = record;  // what is done here may change it
+  const std::string text = printable(said);
   const auto violation = event.violation < abi::kViolationCount ? static_cast<abi::Violation>(event.violation)
                                                                 : abi::Violation::none;
   const bool stopped = abi::ends_instance(violation);
@@ -50,7 +61,7 @@ void Supervision::on_event(const ProcessRecord& record, const abi::ControlEvent&
 void Supervision::on_gave_up(const ProcessRecord& record, const std::string& why) {
   if (!record.gave_up.empty()) return;  // it is told again at every attachment
   ProcessRecord process = record;
-  process.gave_up = why.empty() ? "it gave up while control was away" : why;
+  process.gave_up = why.empty() ? "it gave up while control was away" : printable(why);
   log_warning(process.name + " gave up: " + process.gave_up);
   logs_.add(process.index, /*is_event=*/true, "gave up: " + process.gave_up);
   store_.commit({process, Happened{.what = "gave_up",
@@ -134,6 +145,7 @@ void Supervision::on_over_limit(const RightRecord& right, std::uint64_t messages
       (right.rate == 0 ? "no bound on its rate" : std::to_string(right.rate) + " a second") + ", " +
       std::to_string(right.in_flight_max) + " in flight";
   violations_.add_over_limit(process, messages, text);
+  logs_.add(process.index, /*is_event=*/true, text);
   happenings_.note(process, "violation", text);
 }
 

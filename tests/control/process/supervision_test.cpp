@@ -8,7 +8,7 @@
 namespace pgrid::control::fake {
 namespace {
 
-struct Heard : ProcessListener {
+struct Heard final : ProcessListener {
   void on_instance(const ProcessRecord& process, std::uint32_t instance) override {
     told.push_back(process.name + " " + std::to_string(instance));
   }
@@ -197,6 +197,18 @@ TEST_F(SupervisionTest, violations_are_counted_and_shown) {
   EXPECT_EQ(view("echo")["rebuilds"], 1) << "only what ended an instance is a restart";
   EXPECT_EQ(heard.told, (std::vector<std::string>{"echo 77"}));
   EXPECT_EQ(call("GET", "/v1/processes/echo/logs").body["lines"].size(), 2u);
+}
+
+TEST_F(SupervisionTest, a_worker_s_words_are_words_only) {
+  start();
+  ASSERT_EQ(deploy("echo").status, 201);
+  post_event(0, abi::Violation::trap, 1, "a\x1b[31m\xff\n" + std::string(900, 'x'));
+  ASSERT_TRUE(shows("echo", "rebuilds", 1));
+  const auto text = view("echo")["last_rebuild_text"].get<std::string>();
+  EXPECT_TRUE(text.starts_with("a?[31m??xxx")) << text;
+  EXPECT_LE(text.size(), 700u);
+  say(0, abi::ProcessStatus::gave_up, "because\x07\xc3");
+  EXPECT_TRUE(shows("echo", "gave_up", "because??"));
 }
 
 TEST_F(SupervisionTest, events_of_another_generation_are_nobodys) {
