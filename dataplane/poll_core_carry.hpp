@@ -110,8 +110,15 @@ std::optional<Refusal> PollCore<Io>::ask_control(const GuestRequest& request) no
     in_flight_.release(*entry);
     return refuse(abi::Counter::busy_control, abi::Reason::busy);
   }
+  ++workers_[request.asker.worker].at_control;
   if (request.carried.count != 0) count(abi::Counter::rights_carried, request.carried.count);
   return std::nullopt;
+}
+
+/// Whether control has a request of this worker's present process.
+inline bool is_asked_by(const InFlight& entry, const WorkerLink& link) noexcept {
+  return entry.sender == SenderKind::guest_asks_control && entry.guest.worker == link.worker() &&
+         entry.guest.incarnation == link.incarnation();
 }
 
 /// `settle` for entries of either kind: of the sweep and of the end, not of workers.
@@ -127,6 +134,7 @@ void PollCore<Io>::settle_any(InFlight& entry, abi::Counter outcome, const Answe
 template <PacketIo Io>
 bool PollCore<Io>::settle_asked_control(InFlight& entry, abi::Counter outcome, const Answer& answer) noexcept {
   count(outcome);
+  if (WorkerLink& link = workers_[entry.guest.worker]; is_asked_by(entry, link)) --link.at_control;
   const bool handed =
       answer_guest(entry.guest, {answer.kind, answer.reason, entry.id, left_us(entry.deadline_tsc), answer.body, answer.rights});
   in_flight_.release(entry);

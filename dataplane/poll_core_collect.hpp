@@ -69,14 +69,19 @@ template <PacketIo Io>
 template <PacketIo Io>
 [[gnu::noinline]] std::uint32_t PollCore<Io>::settle_closing(WorkerLink& link) noexcept {
   std::uint32_t nb = 0;
-  while (nb < kSettledPerTurn && link.in_flight != 0) {
+  while (nb < kSettledPerTurn && (link.in_flight != 0 || link.at_control != 0)) {
     InFlight* entry = in_flight_.next_in_use(link.settle_cursor);
     if (entry == nullptr) break;
+    if (is_asked_by(*entry, link)) {  // nobody waits for control any more: it may take a minute
+      (void)settle_asked_control(*entry, abi::Counter::no_answer, {abi::Kind::non_commitment, abi::Reason::no_answer});
+      ++nb;
+      continue;
+    }
     if (entry->worker != link.worker()) continue;
     settle(*entry, abi::Counter::process_failed, {abi::Kind::non_commitment, abi::Reason::process_failed});
     ++nb;
   }
-  if (link.in_flight == 0) {
+  if (link.in_flight == 0 && link.at_control == 0) {
     if (index_ == 0) count(abi::Counter::worker_deaths);  // every poll core sees it; one counts it
     link.close();
   }

@@ -18,6 +18,8 @@ HeldRight held_by_everybody(const Holder& holder, const HandleTable& handles) no
 bool read_guest_request(const abi::WorkerReply& reply, std::span<const std::byte> body, const WorkerLink& link,
                         const HandleTable& handles, GuestRequest& request) noexcept {
   // An honest worker adds one to the hops of what it was given, which is at most kHopsMax.
+  // Control knows instances by their number, which is not 0.
+  if (reply.to_slot == abi::kHandleControl && reply.instance == 0) return false;
   const bool plausible = link.may_ask() && reply.kind == static_cast<std::uint8_t>(abi::Kind::request) &&
                          (abi::is_held_handle(reply.to_slot) || reply.to_slot == abi::kHandleControl) &&
                          reply.process < abi::kProcessesMax && reply.hops >= 1 && reply.hops <= abi::kHopsMax + 1;

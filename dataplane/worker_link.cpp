@@ -12,6 +12,7 @@ void WorkerLink::attach() noexcept {
   incarnation_ = rings.incarnation;
   in_flight = 0;
   guest_waiting = 0;
+  at_control = 0;
   unpublished = false;
   state_ = State::usable;
 }

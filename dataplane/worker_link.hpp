@@ -95,6 +95,7 @@ class WorkerLink {
   abi::RingConsumer replies;
   std::uint32_t in_flight = 0;      // entries of this worker in the in-flight table
   std::uint32_t guest_waiting = 0;  // requests of its functions that have no answer in the ring yet
+  std::uint32_t at_control = 0;     // of these, requests that control has
   std::uint32_t settle_cursor = 0;  // while closing: how far its entries are answered
   bool unpublished = false;         // requests were committed since the last publish
 

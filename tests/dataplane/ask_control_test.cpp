@@ -208,15 +208,11 @@ TEST_F(AskControl, WhatDoesNotArriveIsToldToControl) {
   node.handles.forget_carried(kAsker);
   asker->say(to_control());
   const auto second = event_now();
-  node.cells.worker(0, 0).retire();
-  node.turn();
+  node.handles.begin(kAsker, 2, 0);  // loaded anew meanwhile
   control->ask(answer_to(second), "for nobody", {kMade});
   const auto lost = event_now();
   EXPECT_EQ(lost.rights, (std::vector<abi::RightRef>{kMade}));
-  EXPECT_FALSE(holds(kAsker, 0, 19, kMade));
-  EXPECT_EQ(node.counter(Counter::guest_answers_lost), 1u);
-  asker = &node.attach_worker(0);
-  node.turn();
+  EXPECT_EQ(node.handles.find(kAsker, 2, 0, 19).verdict, HeldRight::Verdict::none);
 }
 
 TEST_F(AskControl, NonsenseOfControlHarmsNobody) {
@@ -268,6 +264,32 @@ TEST_F(AskControl, AWorkerCannotAnswerForControl) {
   EXPECT_EQ(node.counter(Counter::reply_malformed), 1u);
   node.pass_us(61'000'000);
   node.turn(2);
+}
+
+TEST_F(AskControl, WhatADeadWorkerAskedIsForgotten) {
+  abi::WorkerReply send = to_control();
+  send.deadline_us = ~0u;
+  asker->say(send);
+  asker->say(send);
+  const auto first = event_now();
+  EXPECT_TRUE(control->next());
+  node.cells.worker(0, 0).retire();
+  node.turn();
+  EXPECT_TRUE(node.cells.worker(0, 0).is_empty());
+  EXPECT_EQ(node.cores[0]->in_flight().in_use(), 0u) << "not after the minute that they asked for";
+  control->ask(answer_to(first), "", {kMade});
+  EXPECT_EQ(event_now().header.type, static_cast<std::uint8_t>(ControlEventType::undelivered));
+  asker = &node.attach_worker(0);
+  node.turn();
+}
+
+TEST_F(AskControl, NoInstanceIsNumberZero) {
+  abi::WorkerReply send = to_control();
+  send.instance = 0;
+  asker->say(send);
+  node.turn();
+  EXPECT_TRUE(faulty());
+  EXPECT_FALSE(control->next());
 }
 
 TEST_F(AskControl, OfAProcessThatIsGoneNothingIsAsked) {
