@@ -1,7 +1,6 @@
 #include "control/process/compiler.hpp"
 
 #include <poll.h>
-#include <signal.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -26,23 +25,13 @@ std::string sentence_of(const ChildResult& result) {
   return text;
 }
 
-/// Why a signal ended it, as far as limits tell.
-Error ended_by(int signal) {
-  Error error{Errc::invalid_argument, "verify and compile the module", "", "make it smaller, or its functions less deeply nested"};
-  if (signal == SIGXCPU || signal == SIGKILL)
-    error.cause = "that takes more CPU time than a module of its size may cost";
-  else if (signal == SIGABRT)
-    error.cause = "that takes more memory than a module of its size may cost";
-  else
-    error.cause = "it breaks the analysis or the compiler (signal " + std::to_string(signal) + "), which nothing else noticed";
-  return error;
-}
-
 Result<CompileResult> result_of(Result<ChildResult> result, bool timed_out, bool only_verify) {
   if (!result) return std::unexpected(result.error());
   if (timed_out)
     return fail(Errc::invalid_argument, "verify and compile the module", "that takes longer than 60 s", "make it smaller");
-  if (result->signal != 0) return std::unexpected(ended_by(result->signal));
+  if (result->signal != 0)  // it says by itself what becomes of its own child
+    return fail(Errc::invalid_argument, "verify and compile the module",
+                "the compiler was ended by signal " + std::to_string(result->signal), "the module may be too complex");
   if (result->status != 0) {
     const std::string text = sentence_of(*result);
     return fail(Errc::invalid_argument, "", text.empty() ? "the compiler refused the module" : text);

@@ -6,6 +6,7 @@ Usage: compile_test.py PGRID_COMPILE
 """
 import json
 import pathlib
+import random
 import subprocess
 import sys
 import unittest
@@ -14,6 +15,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "python"))
 import tap
 
 PROGRAM = sys.argv.pop(1)
+EXAMPLES = pathlib.Path(PROGRAM).resolve().parents[2] / "docs/examples"
 # (module (memory (export "memory") 1) (func (export "pg_activate")))
 SMALLEST = bytes.fromhex("0061736d 01000000 01040160 0000 03020100 05030100 01"
                          "0718 02 066d656d6f7279 0200 0b70675f6163746976617465 0000 0a040102000b".replace(" ", ""))
@@ -21,6 +23,21 @@ SMALLEST = bytes.fromhex("0061736d 01000000 01040160 0000 03020100 05030100 01"
 
 def run(arguments, module=b""):
     return subprocess.run([PROGRAM, *arguments], input=module, capture_output=True, timeout=150)
+
+
+def leb(n):
+    out = b""
+    while True:
+        n, low = n >> 7, n & 0x7f
+        out += bytes([low | (0x80 if n else 0)])
+        if not n:
+            return out
+
+
+def with_body(body):
+    """SMALLEST with another body of pg_activate."""
+    code = b"\x01" + leb(len(body)) + body
+    return SMALLEST[:SMALLEST.index(b"\x0a\x04\x01\x02")] + b"\x0a" + leb(len(code)) + code
 
 
 class Compile(unittest.TestCase):
@@ -60,22 +77,46 @@ class Compile(unittest.TestCase):
         self.assertEqual(done.returncode, 0)
         self.assertRegex(done.stdout.decode(), r"^wasmtime \d+\.\d+\.\d+, configuration \d+, \w+.*\n$")
 
+    def test_any_bytes(self):
+        """any file ends in a verdict or in one sentence: random bytes, and modules cut off or with bits turned over"""
+        rng = random.Random(5)
+        modules = [p.read_bytes() for p in sorted(EXAMPLES.glob("*.wasm"))] or [SMALLEST]
+        files = [rng.randbytes(rng.randrange(200)) for _ in range(10)] + [SMALLEST[:8] + rng.randbytes(80) for _ in range(10)]
+        for module in modules:
+            files += [module[:rng.randrange(len(module))] for _ in range(10)]
+            for _ in range(25):
+                turned = bytearray(module)
+                for _ in range(rng.randrange(1, 4)):
+                    turned[rng.randrange(8, len(turned))] ^= 1 << rng.randrange(8)
+                files.append(bytes(turned))
+        verdicts = 0
+        for data in files:
+            done = run(["--verify", "--memory", "1048576"], data)
+            if done.returncode == 0:
+                verdicts += 1
+                self.assertEqual(json.loads(done.stdout)["format"], 1)
+            else:
+                self.assertEqual((done.returncode, done.stdout, done.stderr.count(b"\n")), (1, b"", 1), data.hex())
+        self.assertGreater(verdicts, 0)  # some turned bits do no harm
+
+    def test_limits(self):
+        """a small module that would cost the compiler half a minute is ended, and that is said"""
+        loops = 1750  # 7 kB
+        body = b"\x00" + b"\x03\x40" * loops + b"\x0b" * loops + b"\x0b"
+        done = run(["--memory", "1048576"], with_body(body))
+        self.assertIn(done.returncode, (0, 1))
+        if done.returncode:
+            self.assertIn(b"more CPU time", done.stderr)
+            self.assertEqual(done.stderr.count(b"\n"), 1)
+
     def test_expensive(self):
         """deep nesting ends in an image or a sentence, not in a crash"""
         depth = 400_000
 
-        def leb(n):
-            out = b""
-            while True:
-                n, low = n >> 7, n & 0x7f
-                out += bytes([low | (0x80 if n else 0)])
-                if not n:
-                    return out
         body = b"\x00" + b"\x02\x40" * depth + b"\x0b" * depth + b"\x0b"
-        code = b"\x01" + leb(len(body)) + body
-        module = SMALLEST[:SMALLEST.index(b"\x0a\x04\x01\x02")] + b"\x0a" + leb(len(code)) + code
-        done = run(["--memory", "1048576"], module)
+        done = run(["--memory", "1048576"], with_body(body))
         self.assertIn(done.returncode, (0, 1), done.stderr[:300])
+        self.assertLessEqual(done.stderr.count(b"\n"), 1)
 
 
 if __name__ == "__main__":
