@@ -2,9 +2,11 @@
 """Shows what senders see when a function misbehaves, that its neighbours on the same worker do not notice, and that the
 new instance sees none of the old one's bytes."""
 import contextlib
+import urllib.parse
 
 import case
 import message1
+import steered
 import wasm
 from node import EXAMPLES, GUESTS, ApiError, resident_bytes
 from sandbox import poll
@@ -272,6 +274,108 @@ class Contained(case.Case):
             for _ in range(30):
                 self.assertEqual(self.number("liar", b"w"), 0)
         self.assertEqual(self.a.api("GET", "/v1/processes/liar")["rebuilds"], 0)
+
+
+class Carrying(case.Case):
+    """What functions may do with rights in messages, and what they may not."""
+
+    def setUp(self):
+        super().setUp()
+        self.a = self.node()
+        self.b = self.deploy("b")
+        self.c = self.deploy("c", "b=b")
+
+    def deploy(self, name, *grants):
+        query = urllib.parse.urlencode({"name": name, "grant": [grant + ",deadline=10s" for grant in grants]}, doseq=True)
+        self.a.api("POST", f"/v1/processes?{query}", (GUESTS / "steered.wasm").read_bytes(), timeout=60, content_type="application/wasm")
+        return steered.Steered(self.a, name, self.a.create_right(name, deadline_max_us=60_000_000)["uri"])
+
+    def mint(self, function, label, can=steered.SEND | steered.DERIVE | steered.CARRY):
+        report = function.do("m", label=label, can=can)
+        self.assertEqual((report.sent, report.kind, len(report.rights)), (None, "answer", 1), report)
+        return report.rights[0]
+
+    def assertSeen(self, report, **expected):
+        """By the peer, which answers with what it saw."""
+        self.assertEqual((report.sent, report.kind), (None, "answer"), report)
+        seen = steered.read_report(report.body)
+        self.assertEqual({name: getattr(seen, name) for name in expected}, expected)
+        return seen
+
+    def assertNot(self, report, reason):
+        self.assertEqual((report.sent, report.kind, report.reason), (None, "non_commitment", reason), report)
+
+    def test_move(self):
+        """what is moved is the receiver's, with its label; the sender cannot use it, move it or copy it any more"""
+        first, second = self.mint(self.c, 7), self.mint(self.c, 8)
+        self.assertEqual((first, second), (19, 20))
+        self.assertSeen(self.c.send(4, b"yours", [first, second], [steered.MOVE, steered.COPY]), kind="request", rights=[19, 20], body=b"yours")
+        for mode in (steered.MOVE, steered.COPY):
+            self.assertEqual(self.c.send(4, b"", [first], [mode]).sent, "handle")
+        self.assertEqual(self.c.send(first, b"").sent, "handle")
+        self.assertSeen(self.b.send(19, b"hello", deadline_us=5_000_000), label=7, body=b"hello")
+        self.assertSeen(self.b.send(20, b"hello"), label=8)
+        self.assertEqual(self.c.send(4, b"", [second, second], [steered.MOVE, steered.MOVE]).sent, "handle")
+        self.assertSeen(self.c.send(4, b"", [second, second], [steered.COPY, steered.COPY]), rights=[21, 22])
+
+    def test_not_held(self):
+        """no other number is a handle: none is used or carried"""
+        held = self.mint(self.c, 1)
+        for handle in (0, 1, 3, *range(5, 19), *range(20, 64), 64, 68, 83, 2**31 - 1, 2**32 - 1):
+            self.assertEqual(self.c.send(4, b"", [held, handle], [steered.COPY, steered.COPY]).sent, "handle", handle)
+            if handle != 3 and handle < 2**31:  # the log; reply handles are of another kind
+                self.assertEqual(self.c.send(handle, b"").sent, "handle", handle)
+        self.assertEqual(self.c.send(4, b"", [4], [steered.MOVE]).sent, "handle", "a grant is the process's")
+        for mode in (3, 255):
+            self.assertEqual(self.c.send(4, b"", [held], [mode]).sent, "message")
+        self.assertSeen(self.c.send(4, b"", [held], [steered.COPY]), rights=[19])
+        self.assertEqual(self.a.stat()["totals"]["carried_unknown"], 0, "the worker knows it")
+
+    def test_may_not_be_carried(self):
+        """a right that may not be carried stays where it is, and with it whatever should go along"""
+        stays = self.mint(self.c, 1, can=steered.SEND)
+        goes = self.mint(self.c, 2)
+        report = self.c.send(4, b"", [goes, stays], [steered.MOVE, steered.MOVE])
+        self.assertNot(report, "not_permitted")
+        self.assertEqual(report.rights, [goes, stays], "it still has both")
+        self.assertEqual(self.a.counter("carried_not_permitted"), 1)
+        self.assertSeen(self.c.send(4, b"", [goes], [steered.MOVE]), rights=[19])
+
+    def test_full(self):
+        """who has no handle free is told nothing: the sender hears busy and keeps what it has; giving one back makes room"""
+        right = self.mint(self.c, 1)
+        for _ in range(11):
+            self.assertSeen(self.c.send(4, b"", [right] * 4, [steered.COPY] * 4))
+        self.assertNot(self.c.send(4, b"", [right] * 2, [steered.COPY] * 2), "busy")
+        self.assertSeen(self.c.send(4, b"", [right], [steered.COPY]), rights=[63])
+        report = self.c.send(4, b"", [right], [steered.MOVE])
+        self.assertNot(report, "busy")
+        self.assertEqual(report.rights, [right])
+        self.assertEqual(self.a.counter("busy_handles"), 2)
+        self.assertEqual(self.b.do("x", handle=30).kind, "answer")
+        self.assertEqual(self.b.send(30, b"").sent, "handle")
+        self.assertSeen(self.c.send(4, b"", [right], [steered.MOVE]), rights=[30])
+
+    def test_answers(self):
+        """an answer brings a function rights, and nobody on the wire"""
+        right = self.mint(self.b, 5)
+        self.assertEqual(self.c.send(4, steered.asking_for([right], [steered.COPY])).rights, [19])
+        self.assertSeen(self.c.send(19, b"through it"), label=5)
+        answer = message1.call(self.b.uri, steered.asking_for([right], [steered.COPY]), 9_000_000, timeout_s=15)
+        self.assertEqual((answer.kind, answer.reason_name()), (message1.Kind.non_commitment, "not_permitted"))
+        self.assertEqual(self.a.counter("answer_refused"), 1)
+
+    def test_new_instance(self):
+        """a function that is restarted holds what it was granted; what it had made is dead, what others hold of it leads nowhere"""
+        made = self.mint(self.c, 1)
+        theirs = self.mint(self.b, 2)
+        self.assertSeen(self.c.send(4, b"", [made], [steered.COPY]), rights=[theirs + 1])
+        self.assertSeen(self.b.send(theirs + 1, b"", [theirs], [steered.COPY]), rights=[20])
+        self.assertRefused(self.a.invoke(self.c.uri, b"!t", deadline_us=9_000_000), "broken")
+        poll(lambda: self.b.send(theirs + 1, b"").reason == "no_such_right", 5, "what the last instance had made is revoked")
+        self.assertEqual(self.c.send(20, b"").sent, "handle")
+        self.assertEqual(self.mint(self.c, 3), 19, "its handles are free again")
+        self.assertSeen(self.c.send(4, b"granted"), body=b"granted")
 
 
 if __name__ == "__main__":

@@ -150,6 +150,15 @@ class HostileWorker(case.Case):
         self.assertEqual(self.a.api("GET", "/v1/processes/good/logs")["lines"], [])
         self.assertHarmless()
 
+    def test_rights(self):
+        """every field of what requests and answers carry, and every bit of what is given back"""
+        for group in ("carried_sends", "carried_answers", "drops"):
+            ends = self.told(group)
+            self.assertGreater(ends["reply_malformed"], 20)
+            self.assertGreater(ends["lives"], 10)
+        self.assertEqual(self.a.counter("rights_carried"), 0)
+        self.assertHarmless()
+
     def test_conduct(self):
         """answers held back, given twice, given for others; floods; nonsense on the hand-over socket"""
         self.told("conduct")

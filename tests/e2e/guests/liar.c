@@ -3,8 +3,8 @@
  *   2  answer twice                      q  answer with what the node said to the last second answer
  *   k  keep: answer nothing              K  answer what was kept, then this with what the node said to that
  *   z  work for long, then answer        w  wild pointers, lengths and headers: answer with how many got a wrong error
- *   h  guess handles: all generations of the in-flight entry that bytes 1 to 4 say, and the fixed handles; answer with how
- *      many the node took
+ *   h  guess handles: all generations of the in-flight entry that bytes 1 to 4 say, and the small ones, to send through and
+ *      to pass on; answer with how many the node took
  *   anything else: answer with the same body
  *
  * Numbers are 4 bytes, little-endian. Before each message it tries to receive to places that it does not have.
@@ -67,7 +67,10 @@ static void send_wildly(void) {
   forge(), forged.header.reason = 65535, expect(pg_send_raw(&forged, 64), PG_ERROR_MESSAGE);
   forge(), forged.header.label = 1, expect(pg_send_raw(&forged, 64), PG_ERROR_MESSAGE);
   forge(), forged.header.reserved[1] = 1, expect(pg_send_raw(&forged, 64), PG_ERROR_MESSAGE);
-  forge(), forged.header.rights[3] = PG_HANDLE_SELF, expect(pg_send_raw(&forged, 64), PG_ERROR_HANDLE);
+  forge(), forged.header.rights[3] = PG_HANDLE_SELF, expect(pg_send_raw(&forged, 64), 0); /* no mode: nothing is carried */
+  forge(), forged.header.rights_mode[3] = PG_COPY, expect(pg_send_raw(&forged, 64), PG_ERROR_MESSAGE); /* a gap */
+  forge(), forged.header.rights_mode[0] = 3, expect(pg_send_raw(&forged, 64), PG_ERROR_MESSAGE);
+  forge(), forged.header.rights_mode[0] = PG_COPY, expect(pg_send_raw(&forged, 64), PG_ERROR_HANDLE); /* handle 0 */
   /* Not an answer: another reason than an answer has, none where there must be one. */
   forge(), forged.header.to = message.header.reply, expect(pg_send_raw(&forged, 64), PG_ERROR_MESSAGE);
   forged.header.kind = PG_ANSWER, forged.header.reason = PG_BUSY, expect(pg_send_raw(&forged, 64), PG_ERROR_MESSAGE);
@@ -79,12 +82,28 @@ static uint32_t guess(uint32_t entry) {
   forge();
   for (uint32_t kind = 0; kind < 4; ++kind) {
     forged.header.kind = (uint8_t)kind;
-    for (uint32_t handle = 0; handle < 32; ++handle) {
-      if (handle == PG_HANDLE_LOG) continue;
+    for (uint32_t handle = 0; handle < 2 * PG_HANDLES_MAX; ++handle) {
+      if (handle == PG_HANDLE_LOG || (handle == PG_HANDLE_CONTROL && kind == PG_REQUEST)) continue; /* those are everybody's */
       forged.header.to = handle;
       taken += pg_send_raw(&forged, 64) == 0;
     }
   }
+  /* Passing on what it does not hold: to control, and in an answer to the message in hand. */
+  for (uint32_t handle = 0; handle < 2 * PG_HANDLES_MAX; ++handle)
+    for (uint32_t mode = 0; mode < 4; ++mode) {
+      forge();
+      if (mode / 2 == 0) {
+        forged.header.kind = PG_REQUEST;
+        forged.header.to = PG_HANDLE_CONTROL;
+      } else {
+        forged.header.kind = PG_ANSWER;
+        forged.header.to = message.header.reply;
+      }
+      forged.header.rights[0] = handle;
+      forged.header.rights_mode[0] = mode % 2 == 0 ? PG_COPY : PG_MOVE;
+      taken += pg_send_raw(&forged, 64) == 0;
+    }
+  forge();
   forged.header.kind = PG_ANSWER;
   for (uint32_t generation = 0; generation < GENERATIONS; ++generation) {
     forged.header.to = 1u << 31 | generation << 17 | (entry & ((1u << 17) - 1));

@@ -105,6 +105,19 @@ Lies conduct_lies(Seat&) {
                     event.type = static_cast<std::uint8_t>(abi::ReplyType::event);
                     flood(seat, event, abi::kRecordHeader, true);
                   }});
+  lies.push_back({"a flood of handles given back", "lives", [](Seat& seat) {
+                    abi::WorkerReply drop{};
+                    drop.type = static_cast<std::uint8_t>(abi::ReplyType::drop);
+                    drop.process = seat.process;
+                    drop.process_generation = seat.process_generation;
+                    const std::uint64_t all = ~std::uint64_t{0} << abi::kFirstCarried;
+                    for (int i = 0; i < kFloods; ++i) {
+                      if (seat.replies.free_bytes() < 2 * abi::kRecordMax) publish_when_full(seat);
+                      seat.put_body(drop, &all, sizeof all, sizeof all);
+                      if (i % 256 == 0) seat.pump();
+                    }
+                    seat.replies.publish();
+                  }});
   lies.push_back({"a flood of requests, their answers unread", kMalformed, [](Seat& seat) {
                     flood(seat, request_of_ours(seat), abi::kRecordHeader, false);
                   }});
@@ -123,7 +136,7 @@ Lies socket_lies(Seat&) {
                     }});
   };
   const auto as_it_is = [](abi::ProcessState&) {};
-  for (const std::uint32_t status : {0u, 4u, 63u, 1u << 31, ~0u})
+  for (const std::uint32_t status : {0u, 5u, 63u, 1u << 31, ~0u})
     states("a process in state " + std::to_string(status), "dies", status, as_it_is);
   states("a loaded process loaded again", "dies", 1, as_it_is);
   states("a loaded process failed", "dies", 2, as_it_is);

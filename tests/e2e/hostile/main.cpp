@@ -18,7 +18,8 @@ constexpr std::pair<std::string_view, Lies (*)(Seat&)> kGroups[] = {
     {"reply_tail", reply_tail_lies},     {"reply_lengths", reply_length_lies}, {"request_head", request_head_lies},
     {"foreign_words", foreign_word_lies}, {"answers", answer_lies},            {"sends", send_lies},
     {"events", event_lies},              {"conduct", conduct_lies},            {"socket", socket_lies},
-    {"system_calls", system_call_lies},
+    {"system_calls", system_call_lies},  {"carried_sends", carried_send_lies},
+    {"carried_answers", carried_answer_lies}, {"drops", drop_lies},
 };
 constexpr int kDeathMs = 10'000;
 constexpr int kLateTries = 10;
@@ -37,7 +38,7 @@ int tell_all(Seat& seat, const Lies& lies, std::size_t start) {
     // again about the next one.
     for (int tries = kLateTries; tries != 0; --tries) {
       idle(seat, kDeathMs / kLateTries);
-      if (lies[i].end == "dies") lies[i].tell(seat);
+      if (lies[i].end == "dies" || lies[i].end == "reply_malformed") lies[i].tell(seat);
     }
     std::puts("still alive");
     return 9;

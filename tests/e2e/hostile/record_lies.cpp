@@ -1,47 +1,10 @@
-// Lies in the fields of records: answers, requests of functions, log lines and events.
+// Lies in the fields of records: answers, requests of functions, log lines and events. Those about rights are in carry_lies.cpp.
 #include <cstring>
 #include <initializer_list>
 
-#include "tests/e2e/hostile/lies.hpp"
+#include "tests/e2e/hostile/cases.hpp"
 
 namespace pgrid::tests {
-namespace {
-
-constexpr char kMalformed[] = "reply_malformed";
-constexpr char kLives[] = "lives";
-using Reply = abi::WorkerReply;
-
-std::uint8_t octet(abi::Kind kind) { return static_cast<std::uint8_t>(kind); }
-
-/// `base` makes the honest record; each case changes it in one way.
-class Cases {
- public:
-  Cases(std::string what, std::function<Reply(Seat&)> base) : what_(std::move(what)), base_(std::move(base)) {}
-
-  void add(const std::string& how, const char* end, const std::function<void(Reply&, Seat&)>& change) {
-    lies_.push_back({what_ + " with " + how, end, [base = base_, change](Seat& seat) {
-                       Reply reply = base(seat);
-                       change(reply, seat);
-                       seat.put(reply);
-                       seat.replies.publish();
-                     }});
-  }
-  template <typename T>
-  void field(const std::string& name, T Reply::* member, const char* end, std::initializer_list<std::uint64_t> values) {
-    for (const std::uint64_t value : values)
-      add(name + ' ' + std::to_string(value), end, [=](Reply& reply, Seat&) { reply.*member = static_cast<T>(value); });
-  }
-  Lies take() { return std::move(lies_); }
-
- private:
-  std::string what_;
-  std::function<Reply(Seat&)> base_;
-  Lies lies_;
-};
-
-constexpr std::uint64_t kOnes = 0xffff'ffff, kHigh = 1u << 31;
-
-}  // namespace
 
 Lies answer_lies(Seat&) {
   Cases cases("an answer", [](Seat& seat) { return seat.answer_to(seat.take()); });
@@ -74,8 +37,6 @@ Lies answer_lies(Seat&) {
   cases.field("hops", &Reply::hops, kLives, {1, 8, 9, 255});
   cases.add("all other bytes set", kLives, [](Reply& reply, Seat&) {
     std::memset(reply.id, 0xff, sizeof reply.id);
-    std::memset(reply.rights, 0xff, sizeof reply.rights);
-    std::memset(reply.rights_mode, 0xff, sizeof reply.rights_mode);
     std::memset(reply.reserved, 0xff, sizeof reply.reserved);
   });
   cases.add("every byte set", kMalformed, [](Reply& reply, Seat&) { std::memset(static_cast<void*>(&reply), 0xff, sizeof reply); });
@@ -95,8 +56,9 @@ Lies send_lies(Seat&) {
   });
   cases.add("a handle that it does not hold", kLives, [](Reply&, Seat&) {});
   cases.field("kind", &Reply::kind, kMalformed, {1, 2, 3, 4, 255});
-  cases.field("handle", &Reply::to_slot, kMalformed, {0, 1, 2, 3, abi::kFirstGrant + abi::kGrantsMax, 63, 64, 65, kHigh, kHigh | 4, kOnes});
-  cases.field("handle", &Reply::to_slot, kLives, {5, abi::kFirstGrant + abi::kGrantsMax - 1});
+  // Control among them: only an instance asks it, and this record names none.
+  cases.field("handle", &Reply::to_slot, kMalformed, {0, 1, abi::kHandleControl, 3, 64, 65, 66, 68, 127, 128, kHigh, kHigh | 4, kOnes});
+  cases.field("handle", &Reply::to_slot, kLives, {5, abi::kFirstCarried - 1, abi::kFirstCarried, abi::kHandlesMax - 1});
   cases.field("process", &Reply::process, kMalformed, {65536, kHigh, kOnes});
   cases.add("another worker's process", kMalformed, [](Reply& reply, Seat& seat) {
     reply.process = seat.process == 0 ? 1 : 0;
@@ -111,8 +73,6 @@ Lies send_lies(Seat&) {
   cases.field("generation", &Reply::to_generation, kLives, {1, kHigh, kOnes});
   cases.add("all other bytes set", kLives, [](Reply& reply, Seat&) {
     std::memset(reply.id, 0xff, sizeof reply.id);
-    std::memset(reply.rights, 0xff, sizeof reply.rights);
-    std::memset(reply.rights_mode, 0xff, sizeof reply.rights_mode);
     std::memset(reply.reserved, 0xff, sizeof reply.reserved);
   });
   return cases.take();

@@ -114,6 +114,16 @@ void Seat::put(abi::WorkerReply reply, std::uint32_t length) {
   replies.commit();
 }
 
+void Seat::put_body(const abi::WorkerReply& reply, const void* body, std::uint32_t size, std::uint32_t body_length) {
+  std::byte* record = replies.reserve(abi::kRecordHeader + body_length);
+  if (record == nullptr) give_up("the reply ring is full");
+  std::memcpy(record + sizeof reply.length, reinterpret_cast<const std::byte*>(&reply) + sizeof reply.length,
+              sizeof reply - sizeof reply.length);
+  std::memset(record + sizeof reply, 'x', body_length);
+  std::memcpy(record + sizeof reply, body, size);
+  replies.commit();
+}
+
 void Seat::answer(const Given& given) {
   put(answer_to(given), abi::kRecordHeader + static_cast<std::uint32_t>(given.body.size()));
   replies.publish();

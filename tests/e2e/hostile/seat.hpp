@@ -31,6 +31,8 @@ class Seat {
   Given take();
   /// Record bytes, as they are, with this length; `publish` is the caller's.
   void put(abi::WorkerReply reply, std::uint32_t length = abi::kRecordHeader);
+  /// The same with `size` bytes of body as they are, and the rest of it filled up.
+  void put_body(const abi::WorkerReply& reply, const void* body, std::uint32_t size, std::uint32_t body_length);
   /// An honest answer.
   void answer(const Given& given);
   /// The same again until the next record would begin at this position of the reply ring: nobody waits for these any more.
