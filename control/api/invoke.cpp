@@ -62,6 +62,37 @@ Result<Outbound> address_of(const Node& node, const std::string& target) {
   return message;
 }
 
+/// "5.1,desk": rights to carry along, at most four, with commas between them.
+Result<std::vector<abi::RightRef>> rights_named(const State& state, std::string_view text) {
+  std::vector<abi::RightRef> rights;
+  while (!text.empty()) {
+    const std::string_view one = text.substr(0, text.find(','));
+    text.remove_prefix(std::min(text.size(), one.size() + 1));
+    const Result<RightRecord> right = find_right(state, one);
+    if (!right) return std::unexpected(right.error());
+    if (right->internal || (right->permissions & abi::kMayCarry) == 0)
+      return fail(Errc::not_permitted, "right " + std::string(one), "may not be carried to others",
+                  "take one that may: pgrid cap ls");
+    if (rights.size() == abi::kCarriedRightsMax)
+      return fail(Errc::invalid_argument, "field \"carry\"", "a message carries at most four rights");
+    rights.push_back({right->slot, right->generation});
+  }
+  return rights;
+}
+
+/// Rights that an answer brought: whoever asked gets one derived from each, which dies with it. One after the other.
+void take_rights(Node& node, std::vector<abi::RightRef> brought, Json answer, Respond respond) {
+  if (brought.empty()) return respond({200, text_of(answer)});
+  const abi::RightRef one = brought.front();
+  brought.erase(brought.begin());
+  node.rights().derive(one, {}, {}, [&node, brought = std::move(brought), answer = std::move(answer), respond](
+                                        const Result<RightRecord>& right) mutable {
+    // One that died on the way is not there.
+    if (right) answer["rights"].push_back(right_brief(node, *right, /*secrets=*/true));
+    take_rights(node, std::move(brought), std::move(answer), respond);
+  });
+}
+
 }  // namespace
 
 void Api::invoke(const Request& request, const Target& target, Respond respond) {
@@ -76,6 +107,7 @@ void Api::invoke(const Request& request, const Target& target, Respond respond) 
   const std::optional<std::string> name = in.text("target");
   const std::optional<std::string> body = in.text("body_base64");
   const std::optional<std::uint32_t> deadline_us = in.number<std::uint32_t>("deadline_us", kDeadlineMaxUs);
+  const std::optional<std::string> carry = in.text("carry");
   if (const auto finished = in.finish(); !finished) return respond(error_response(finished.error()));
   if (!name)
     return respond(error_response(
@@ -85,17 +117,23 @@ void Api::invoke(const Request& request, const Target& target, Respond respond) 
   Result<Outbound> message = address_of(node_, *name);
   if (!message) return respond(error_response(message.error()));
   message->body = std::move(*bytes);
+  Result<std::vector<abi::RightRef>> carried = rights_named(node_.state(), carry.value_or(""));
+  if (!carried) return respond(error_response(carried.error()));
+  message->rights = std::move(*carried);
   // How long control itself waits follows from the right, where it knows it; the data plane judges the rest.
   const RightRecord* right = node_.state().right(message->slot);
   const std::uint32_t most = right == nullptr ? kDeadlineDefaultUs : right->deadline_max_us;
   const std::uint32_t asked = deadline_us.value_or(0);
   message->deadline_us = asked == 0 ? most : std::min(asked, most);
-  node_.rings().send(*message, [respond = std::move(respond)](const Result<Answer>& answer) {
+  node_.rings().send(*message, [this, respond = std::move(respond)](const Result<Answer>& answer) {
     if (!answer) return respond(error_response(answer.error()));
-    respond({200, text_of({{"kind", std::string(abi::name_of(answer->kind))},
-                           {"reason", std::string(abi::name_of(answer->reason))},
-                           {"body_base64", to_base64(answer->body)},
-                           {"round_trip_ns", answer->elapsed_ns}})});
+    Json json = {{"kind", std::string(abi::name_of(answer->kind))},
+                 {"reason", std::string(abi::name_of(answer->reason))},
+                 {"body_base64", to_base64(answer->body)},
+                 {"round_trip_ns", answer->elapsed_ns}};
+    if (answer->rights.empty()) return respond({200, text_of(json)});
+    json["rights"] = Json::array();
+    take_rights(node_, answer->rights, std::move(json), respond);
   });
 }
 

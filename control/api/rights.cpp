@@ -50,6 +50,20 @@ Error not_secret() {
           "leave secrets out"};
 }
 
+Error bad_count() {
+  return {Errc::invalid_argument, "field \"count\"", "zero, or with a holder or a name",
+          "give 1 to " + std::to_string(kRightsAtOnce) + ", and neither of the others"};
+}
+
+Rights::OnManyCreated many_views(const Node& node, bool secrets, Respond respond) {
+  return [&node, secrets, respond = std::move(respond)](const Result<std::vector<RightRecord>>& rights) {
+    if (!rights) return respond(error_response(rights.error()));
+    Json list = Json::array();
+    for (const RightRecord& right : *rights) list.push_back(right_brief(node, right, secrets));
+    respond(ok({{"count", rights->size()}, {"rights", std::move(list)}}, 201));
+  };
+}
+
 Response changed(const Result<Passed>& passed, const char* what, std::size_t count) {
   if (!passed) return error_response(passed.error());
   if (*passed == Passed::stuck)
@@ -105,19 +119,8 @@ void Api::create_right(const Request& request, bool secrets, Respond respond) {
         error_response({Errc::invalid_argument, "field \"process\"", "missing", "name the process"}));
   const ProcessRecord* process = find_process(node_.state(), *name);
   if (process == nullptr) return respond(error_response(no_such_process("create a right", *name)));
-  if (count && (*count == 0 || holder_name || as))
-    return respond(error_response({Errc::invalid_argument, "field \"count\"", "zero, or with a holder or a name",
-                                   "give 1 to " + std::to_string(kRightsAtOnce) + ", and neither of the others"}));
-  if (count) {
-    return node_.rights().create_many(
-        *spec, *process, *count,
-        [this, secrets, respond = std::move(respond)](const Result<std::vector<RightRecord>>& rights) {
-          if (!rights) return respond(error_response(rights.error()));
-          Json list = Json::array();
-          for (const RightRecord& right : *rights) list.push_back(right_brief(node_, right, secrets));
-          respond(ok({{"count", rights->size()}, {"rights", std::move(list)}}, 201));
-        });
-  }
+  if (count && (*count == 0 || holder_name || as)) return respond(error_response(bad_count()));
+  if (count) return node_.rights().create_many(*spec, *process, *count, many_views(node_, secrets, std::move(respond)));
   Result<RightOwner> owner = read_owner(node_.state(), holder_name, as, *process);
   if (!owner) return respond(error_response(owner.error()));
   if (secrets && owner->holding) return respond(error_response(not_secret()));
@@ -155,13 +158,18 @@ void Api::derive_right(const Request& request, const Target& target, const Right
   ObjectReader in(*request.body);
   const std::optional<std::string> holder_name = in.text("holder");
   const std::optional<std::string> as = in.text("as");
+  const std::optional<std::uint32_t> count = in.number<std::uint32_t>("count", kRightsAtOnce);
   const Result<RightSpec> spec = read_spec(in);
   if (const auto finished = in.finish(); !finished) return respond(error_response(finished.error()));
   if (!spec) return respond(error_response(spec.error()));
+  if (count && (*count == 0 || holder_name || as)) return respond(error_response(bad_count()));
   const ProcessRecord* process = node_.state().process(parent.process);
   if (process == nullptr || (parent.permissions & abi::kMayDerive) == 0)
     return respond(error_response({Errc::not_permitted, "right " + target.path()[2], "may not be derived from",
                                    "take one that may: pgrid cap ls"}));
+  if (count)
+    return node_.rights().derive_many({parent.slot, parent.generation}, *spec, *count,
+                                      many_views(node_, *secrets, std::move(respond)));
   Result<RightOwner> owner = read_owner(node_.state(), holder_name, as, *process);
   if (!owner) return respond(error_response(owner.error()));
   if (*secrets && owner->holding) return respond(error_response(not_secret()));

@@ -23,6 +23,18 @@ Json counters_view(const Counters& counters) {
   return view;
 }
 
+/// What control did for functions since it started: see PromiseCounts.
+Json promises_view(const PromiseCounts& counts) {
+  return {{"requests", counts.requests},
+          {"done", counts.done},
+          {"refused", counts.refused},
+          {"malformed", counts.malformed},
+          {"strangers", counts.strangers},
+          {"undelivered", counts.undelivered},
+          {"unsaid", counts.unsaid},
+          {"notices", counts.notices}};
+}
+
 Json books_view(const Counters& counters, std::uint64_t in_flight) {
   const abi::Books books =
       abi::books_of([&](abi::Counter c) { return counters[static_cast<std::size_t>(c)]; }, in_flight);
@@ -138,6 +150,7 @@ Json stat_view(const Node& node) {
             {"control_attached", g.control_attached.load(kRelaxed)},
             {"plaintext", g.plaintext.load(kRelaxed)},
             {"started_unix_ns", g.started_unix_ns.load(kRelaxed)}}},
+          {"promises", promises_view(node.promises().counts())},
           {"memory", memory_view(node, segments)},
           {"poll_cores", std::move(poll_cores)},
           {"workers", std::move(workers)}};

@@ -121,9 +121,13 @@ void Rights::commit_new(RightRecord right, OnCreated done) {
 void Rights::create_many(const RightSpec& spec, const ProcessRecord& process, std::uint32_t count, OnManyCreated done) {
   const Result<RightRecord> like = shape(spec, process);
   if (!like) return done(std::unexpected(like.error()));
+  commit_many(*like, count, std::move(done));
+}
+
+void Rights::commit_many(const RightRecord& like, std::uint32_t count, OnManyCreated done) {
   const Result<std::vector<Place>> free = places(count);
   if (!free) return done(std::unexpected(free.error()));
-  std::vector<RightRecord> rights(count, *like);
+  std::vector<RightRecord> rights(count, like);
   for (std::uint32_t i = 0; i < count; ++i) put_in(rights[i], (*free)[i]);
   std::vector<Change> changes(rights.begin(), rights.end());
   store_.commit(std::move(changes),
@@ -150,6 +154,15 @@ void Rights::derive(const abi::RightRef& parent, const RightSpec& spec, RightOwn
   right->created_unix = unix_s();
   give(*right, std::move(owner));
   commit_new(std::move(*right), std::move(done));
+}
+
+void Rights::derive_many(const abi::RightRef& parent, const RightSpec& spec, std::uint32_t count, OnManyCreated done) {
+  const RightRecord* from = find(parent);
+  if (from == nullptr || is_expired(*from)) return done(dead());
+  Result<RightRecord> like = narrowed(*from, spec, now_ns());
+  if (!like) return done(std::unexpected(like.error()));
+  like->created_unix = unix_s();
+  commit_many(*like, count, std::move(done));
 }
 
 void Rights::attenuate(const abi::RightRef& right, const RightSpec& spec, OnRevoked done) {

@@ -59,6 +59,8 @@ class Rights {
   /// A narrower one. REQUIRES: whoever asks may derive from `parent`.
   void derive(const abi::RightRef& parent, const RightSpec& spec, RightOwner owner, OnCreated done);
 
+  void derive_many(const abi::RightRef& parent, const RightSpec& spec, std::uint32_t count, OnManyCreated done);
+
   /// Narrows the right itself and all that was derived from it; done when every poll core has passed the change.
   /// REQUIRES: whoever asks may change it.
   void attenuate(const abi::RightRef& right, const RightSpec& spec, OnRevoked done);
@@ -84,6 +86,7 @@ class Rights {
   [[nodiscard]] Result<RightRecord> shape(const RightSpec& spec, const ProcessRecord& process) const;
   [[nodiscard]] Result<std::vector<Place>> places(std::uint32_t count) const;
   void commit_new(RightRecord right, OnCreated done);
+  void commit_many(const RightRecord& like, std::uint32_t count, OnManyCreated done);
   [[nodiscard]] abi::RightFields fields_of(std::uint32_t slot) const;
   void say_handle(const RightRecord& right, bool is_held);
 

@@ -1,5 +1,6 @@
 // function_advertise and function_discover.
 #include <algorithm>
+#include <nlohmann/json.hpp>
 
 #include "control/code_store/cid.hpp"
 #include "control/log/log.hpp"
@@ -15,6 +16,13 @@ std::vector<std::uint8_t> cid_bytes(const std::string& text) {
   const Digest digest = is_cid_text(text) ? digest_of(text) : Digest{};
   bytes.insert(bytes.end(), digest.begin(), digest.end());
   return bytes;
+}
+
+/// What was found out about the code, in a few words (control/code/verdict.hpp); empty: nothing was.
+std::string short_verdict(const ProcessRecord& process) {
+  const auto verdict = nlohmann::json::parse(process.verdict, nullptr, /*allow_exceptions=*/false);
+  const auto found = verdict.is_object() ? verdict.find("short") : verdict.end();
+  return found != verdict.end() && found->is_string() ? found->get<std::string>() : std::string();
 }
 
 bool has_all(const AdvertRecord& advert, const PromiseRequest& request) {
@@ -82,7 +90,7 @@ FunctionView PromiseService::view_of(const ProcessRecord& process, const AdvertR
   view.name = process.name;
   view.text = advert.text;
   view.did = knowledge_.did_of ? knowledge_.did_of(process) : "";
-  view.verdict = knowledge_.verdict_of ? knowledge_.verdict_of(process) : "";
+  view.verdict = short_verdict(process);
   view.cid = cid_bytes(process.cid);
   view.open = advert.open && rights_.find(*advert.open) != nullptr;
   return view;
