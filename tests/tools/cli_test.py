@@ -14,7 +14,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "python"))
 import tap
 from cli_case import PGRID, PROCESS, RIGHT, Case, error
 
-COMMANDS = ["up", "doctor", "new", "deploy", "ls", "inspect", "restart", "rm", "logs", "invoke", "cap create", "cap revoke", "cap ls", "stat", "completion",
+COMMANDS = ["up", "doctor", "new", "deploy", "ls", "inspect", "restart", "rm", "logs", "invoke", "cap create", "cap derive", "cap revoke", "cap ls", "stat", "completion",
             "man"]
 
 
@@ -202,7 +202,7 @@ class Processes(Case):
             text = self.say("inspect", "echo")
             self.assertIn("restart on-failure, back-off 10ms to 1s, gives up after 8 pauses", text)
             self.assertIn("group web, takes those deployed later with it", text)
-            self.assertIn("trap 12, handle 3; the last 2001-09-09 01:46:40 UTC: trap: ? unreachable", text)
+            self.assertIn("handle 3, trap 12; the last 2001-09-09 01:46:40 UTC: trap: ? unreachable", text)
 
     def test_restart(self):
         """restart asks for a new instance, and says when that gave up at once"""

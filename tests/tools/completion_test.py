@@ -48,9 +48,9 @@ class Completion(Case):
         self.assertEqual(offered("deploy", "--mem"), ["--memory"])
         self.assertIn("--lang", offered("new", "--"))
         with self.control({"GET /v1/processes": (200, {"processes": [PROCESS, {**PROCESS, "name": "a\x1b[2J"}]}),
-                           "GET /v1/rights": (200, {"rights": [RIGHT, {**RIGHT, "internal": True, "slot": 6}]})}):
+                           "GET /v1/rights": (200, {"rights": [{**RIGHT, "name": "desk"}, {**RIGHT, "internal": True, "slot": 6}]})}):
             self.assertEqual(offered("inspect", ""), ["echo"])
-            self.assertEqual(offered("cap", "revoke", ""), ["5.2"])
+            self.assertEqual(offered("cap", "revoke", ""), ["5.2", "desk"])
         self.assertEqual([line for line in offered("inspect", "") if line], [])  # no node: silence
 
     def test_bash(self):

@@ -42,7 +42,7 @@ Error error_of(const nlohmann::json& body, unsigned status) {
     };
     if (!text("message").empty()) return {code_from_text(text("code")), text("message"), "", ""};
   }
-  return {Errc::protocol, "control answered with status " + std::to_string(status) + " and no sentence", "", ""};
+  return {Errc::protocol, "control answered with status " + std::to_string(status) + " and no sentence", "", "see its log, or `pgrid up`'s output"};
 }
 
 }  // namespace

@@ -48,6 +48,7 @@ std::unique_ptr<Command> make_restart();
 std::unique_ptr<Command> make_logs();
 std::unique_ptr<Command> make_invoke();
 std::unique_ptr<Command> make_cap_create();
+std::unique_ptr<Command> make_cap_derive();
 std::unique_ptr<Command> make_cap_revoke();
 std::unique_ptr<Command> make_cap_ls();
 std::unique_ptr<Command> make_stat();
@@ -56,6 +57,7 @@ std::unique_ptr<Command> make_man();
 
 /// What is written for a value in help, and by which completion knows what can stand there.
 inline constexpr char kProcessWord[] = "PROCESS";  // name or index of a process
+inline constexpr char kRightWord[] = "RIGHT";      // name or SLOT.GENERATION of a right
 inline constexpr char kFileWord[] = "FILE";
 
 /// Options that are whole numbers, or written with units. CLI11 reports what is wrong with them: exit code 2.

@@ -1,5 +1,6 @@
 #include "tools/pgrid/command_line.hpp"
 
+#include "tools/pgrid/tokens/commands.hpp"
 #include "tools/pgrid/usage/help_text.hpp"
 
 namespace pgrid::tools {
@@ -51,12 +52,18 @@ CommandLine::CommandLine() : app_(kAbout, "pgrid") {
   add(app_, make_rm());
   add(app_, make_logs());
   add(app_, make_invoke());
-  CLI::App* cap = app_.add_subcommand("cap", "Create, revoke and list send rights (capabilities).");
+  CLI::App* cap = app_.add_subcommand("cap", "Create, pass on, revoke and list send rights (capabilities), and tokens for them.");
   cap->require_subcommand(1);
   cap->fallthrough();
   add(*cap, make_cap_create());
+  add(*cap, make_cap_derive());
   add(*cap, make_cap_revoke());
   add(*cap, make_cap_ls());
+  add(*cap, make_cap_grant());
+  add(*cap, make_cap_attenuate());
+  add(*cap, make_cap_redeem());
+  add(*cap, make_cap_verify());
+  add(app_, make_id());
   add(app_, make_stat());
   add(app_, make_completion());
   add(app_, make_man());
@@ -69,8 +76,9 @@ void CommandLine::add(CLI::App& parent, std::unique_ptr<Command> command) {
 }
 
 Command* CommandLine::chosen() const {
-  for (const Line& line : lines_)
-    if (line.app->parsed()) return line.command.get();
+  // A command below another one comes behind it.
+  for (auto line = lines_.rbegin(); line != lines_.rend(); ++line)
+    if (line->app->parsed()) return line->command.get();
   return nullptr;
 }
 

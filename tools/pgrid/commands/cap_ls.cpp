@@ -1,6 +1,7 @@
 // pgrid cap ls: the rights of the node.
 #include "tools/pgrid/command.hpp"
 #include "tools/pgrid/commands/rights_table.hpp"
+#include "tools/pgrid/tokens/commands.hpp"
 
 namespace pgrid::tools {
 namespace {
@@ -12,11 +13,14 @@ class CapLs : public Command {
     own->add_option("NAME", process_, "only the rights to this process")->type_name(kProcessWord);
     own->add_option("--holder", holder_, "only the rights that this process holds")->type_name(kProcessWord);
     own->add_flag("--show-secret", secret_, "print the rights themselves, as grid:// URIs; not those that processes hold");
+    own->add_flag("--tokens", tokens_, "list the tokens that were made for rights, and what was redeemed with them");
+    own->add_flag("--tree", tree_, "derived rights below the one that they came from");
     own->footer("\nExample:\n  pgrid cap ls echo --show-secret");
     return own;
   }
 
   ExitCode run(Context& context) override {
+    if (tokens_) return list_tokens(context);
     ApiRequest request{.path = "/v1/rights"};
     if (!process_.empty()) request.query.emplace_back("process", process_);
     if (!holder_.empty()) request.query.emplace_back("holder", holder_);
@@ -27,7 +31,7 @@ class CapLs : public Command {
       context.printer.print(*answer);
       return ExitCode::ok;
     }
-    const Table table = rights_table(answer->value("rights", nlohmann::json::array()), secret_);
+    const Table table = rights_table(answer->value("rights", nlohmann::json::array()), secret_, tree_);
     if (table.empty() && !holder_.empty())
       context.printer.say(holder_ + " holds no such right; grant it one: pgrid cap create NAME --holder " + holder_ +
                           context.node_option());
@@ -43,6 +47,8 @@ class CapLs : public Command {
   std::string process_;
   std::string holder_;
   bool secret_ = false;
+  bool tree_ = false;
+  bool tokens_ = false;
 };
 
 }  // namespace

@@ -23,7 +23,8 @@ struct Language {
 const std::vector<Language>& languages() {
   static const std::vector<Language> all{
       {"c", "clang and lld",
-       {{"NAME.c", kTemplateC}, {"promisegrid.h", kGuestHeader, true}, {"Makefile", kTemplateCMakefile}, {"README.md", kTemplateCReadme},
+       {{"NAME.c", kTemplateC}, {"promisegrid.h", kGuestHeader, true}, {"pg_control.h", kGuestControl, true},
+        {"pg_six.h", kGuestSix, true}, {"Makefile", kTemplateCMakefile}, {"README.md", kTemplateCReadme},
         {".gitignore", "*.wasm\n"}}},
       {"rust", "Rust with the target wasm32-unknown-unknown",
        {{"src/lib.rs", kTemplateRust}, {"src/promisegrid.rs", kGuestRust, true}, {"Cargo.toml", kTemplateRustCargo},

@@ -59,10 +59,10 @@ Candidates complete(const CLI::App& root, std::span<const std::string> words, co
     found.files = false;  // file names would have to begin behind the '='
   } else if (begun.starts_with('-')) {
     add_options(*place.app, place.given, found);
-  } else if (const auto commands = commands_of(*place.app); !commands.empty()) {
-    for (const CLI::App* command : commands) found.words.push_back({command->get_name(), brief(command->get_description())});
-  } else if (const auto positionals = positionals_of(*place.app); place.positionals < positionals.size()) {
-    add_values(*positionals[place.positionals], place.node, ask, found);
+  } else {
+    for (const CLI::App* command : commands_of(*place.app)) found.words.push_back({command->get_name(), brief(command->get_description())});
+    const auto positionals = positionals_of(*place.app);
+    if (place.positionals < positionals.size()) add_values(*positionals[place.positionals], place.node, ask, found);
   }
   for (Candidate& one : found.words) one.word.insert(0, before);
   std::erase_if(found.words, [&](const Candidate& one) { return !one.word.starts_with(begun); });
@@ -85,12 +85,15 @@ std::vector<Candidate> ask_node(const std::string& kind, const std::string& node
     if (!answer) return found;
     for (const auto& process : answer->value("processes", nlohmann::json::array()))
       found.push_back({text_of(process, "name", ""), text_of(process, "state", "")});
-  } else if (kind == "SLOT.GENERATION") {
+  } else if (kind == kRightWord) {
     const auto answer = api.call({.path = "/v1/rights", .patience = kPatience});
     if (!answer) return found;
     for (const auto& right : answer->value("rights", nlohmann::json::array()))
-      if (!right.value("internal", false))
-        found.push_back({text_of(right, "slot") + '.' + text_of(right, "generation"), "to " + text_of(right, "process", "")});
+      if (!right.value("internal", false)) {
+        const std::string about = "to " + text_of(right, "process", "");
+        found.push_back({text_of(right, "slot") + '.' + text_of(right, "generation"), about});
+        if (!right.contains("holder") && right.contains("name")) found.push_back({text_of(right, "name", ""), about});
+      }
   }
   // What a node says is no more than a word here: nothing that could be a command to the terminal.
   std::erase_if(found, [](const Candidate& one) {

@@ -50,15 +50,14 @@ std::string synopsis(const CLI::App& app) {
 }
 
 void add_command(const CLI::App& app, std::string& page) {
-  const auto below = commands_of(app);
-  if (below.empty()) {
+  if (!needs_command(app)) {
     page += ".SS \"" + escaped(synopsis(app)) + "\"\n" + escaped(app.get_description()) + '\n';
     for (const CLI::Option* option : positionals_of(app)) page += option_text(*option);
     for (const CLI::Option* option : options_of(app))
       if (option != app.get_help_ptr()) page += option_text(*option);
     if (!trimmed(app.get_footer()).empty()) page += verbatim(app.get_footer());
   }
-  for (const CLI::App* command : below) add_command(*command, page);
+  for (const CLI::App* command : commands_of(app)) add_command(*command, page);
 }
 
 /// Paragraphs of the footer become sections: the first line, which ends with a colon, names each.

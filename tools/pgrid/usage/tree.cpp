@@ -24,6 +24,8 @@ std::string path_of(const CLI::App& app) {
   return app.get_parent() == nullptr ? app.get_name() : path_of(*app.get_parent()) + ' ' + app.get_name();
 }
 
+bool needs_command(const CLI::App& app) { return app.get_require_subcommand_min() > 0; }
+
 std::vector<const CLI::App*> commands_of(const CLI::App& app) {
   return app.get_subcommands([](const CLI::App* one) { return !one->get_group().empty(); });
 }
@@ -102,7 +104,7 @@ Place place_of(const CLI::App& root, std::span<const std::string> words) {
           std::find_if(commands.begin(), commands.end(), [&](const CLI::App* one) { return one->get_name() == word; });
       if (command != commands.end() && place.stray.empty()) {
         place.app = *command;
-      } else if (!commands.empty()) {
+      } else if (needs_command(*place.app)) {
         if (place.stray.empty()) place.stray = word;
       } else {
         ++place.positionals;

@@ -14,6 +14,9 @@ namespace pgrid::tools::usage {
 /// "pgrid cap create".
 [[nodiscard]] std::string path_of(const CLI::App& app);
 
+/// Whether one of its commands must follow, as behind `pgrid cap`; behind `pgrid log` one may.
+[[nodiscard]] bool needs_command(const CLI::App& app);
+
 /// Those that help shows, in its order.
 [[nodiscard]] std::vector<const CLI::App*> commands_of(const CLI::App& app);
 [[nodiscard]] std::vector<const CLI::Option*> options_of(const CLI::App& app);  // its own, not its parents'
