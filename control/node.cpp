@@ -46,10 +46,26 @@ Node::Node(EventLoop& loop, config::NodeConfig config, Compiler& compiler, std::
                       },
                   .process_of_did = [this](std::string_view did) { return identity_.process_of(did, state()); },
                   .verdict_of = {},
-                  .events_of = {}});
+                  .events_of = [this](const ProcessRecord& process, std::uint64_t since, std::uint64_t count,
+                                      PromiseKnowledge::OnEvents done) { history_of(process, since, count, std::move(done)); }});
 }
 
 Node::~Node() = default;
+
+void Node::history_of(const ProcessRecord& process, std::uint64_t since, std::uint64_t count,
+                      PromiseKnowledge::OnEvents done) {
+  const EventQuery query{.process = ProcessKey{process.index, process.generation},
+                         .name = {},
+                         .after = since,
+                         .limit = static_cast<std::uint32_t>(count + 1),
+                         .newest = false};
+  store_->events(query, [done = std::move(done)](const Result<std::vector<Event>>& events) {
+    if (!events) return done(std::unexpected(Refusal{abi::Reason::busy, events.error().sentence()}));
+    std::vector<EventView> views;
+    for (const Event& event : *events) views.push_back({event.number, event.time_unix_ns / 1'000'000, event.what, event.text});
+    done(std::move(views));
+  });
+}
 
 void Node::start() {
   for (const std::string& remark : store_->remarks()) log_warning(remark);

@@ -47,6 +47,10 @@ class Node : private LinkListener {
   [[nodiscard]] std::uint32_t dataplane_pid() const { return link_.peer_pid(); }
   [[nodiscard]] LogBook& logs() { return logs_; }
   [[nodiscard]] ControlRings& rings() { return rings_; }
+  /// What happened, from the log; `done` is called from the loop, never from in here.
+  void events(EventQuery query, std::function<void(Result<std::vector<Event>>)> done) {
+    store_->events(std::move(query), std::move(done));
+  }
   [[nodiscard]] identity::Identity& identity() { return identity_; }
   [[nodiscard]] Tokens& tokens() { return tokens_; }
   [[nodiscard]] PromiseService& promises() { return promises_; }
@@ -57,6 +61,7 @@ class Node : private LinkListener {
        CodeStore code);
   void on_attached() override;
   void publish_all();
+  void history_of(const ProcessRecord& process, std::uint64_t since, std::uint64_t count, PromiseKnowledge::OnEvents done);
   void on_lost() override;
   void on_process_state(const abi::ProcessState& state, const std::string& text) override;
   void on_worker_change(const abi::WorkerChange& change) override;

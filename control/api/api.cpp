@@ -1,5 +1,6 @@
 #include "control/api/api.hpp"
 
+#include "control/api/events.hpp"
 #include "control/api/replies.hpp"
 #include "control/capability/grants.hpp"
 #include "control/api/supervision_form.hpp"
@@ -71,6 +72,7 @@ void Api::handle(const Request& request, Respond respond) {
   if (is(4, "processes") && path[3] == "logs") return logs(request, target, std::move(respond));
   if (is(2, "rights")) return rights(request, target, std::move(respond));
   if (is(3, "rights") || is(4, "rights")) return one_right(request, target, std::move(respond));
+  if (is(2, "events")) return serve_events(node_, request, target, std::move(respond));
   if (is(2, "invoke")) return invoke(request, target, std::move(respond));
   if (tokens_.handle(request, target, respond)) return;
   respond(error_response(

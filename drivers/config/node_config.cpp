@@ -252,7 +252,7 @@ Result<NodeConfig> read_node_config(const std::filesystem::path& file, const std
   NodeConfig config;
   config.file = file;
   config.run_dir = node_dir.empty() ? "/run/pgrid" : node_dir;
-  config.state_dir = node_dir.empty() ? "/var/lib/pgrid" : node_dir / "state";
+  config.state_dir = state_directory(node_dir);
 
   const Section top(diagnosis, &root, "the file", {"node", "port", "cores", "limits"});
   const auto table = [&](std::string_view key) -> const toml::table* {

@@ -83,7 +83,10 @@ inline constexpr std::uint64_t kMemoryPage = 64u << 10;        // bytes; a WebAs
 inline constexpr std::uint64_t kTimeLimitMaxUs = 60'000'000;   // one minute
 inline constexpr std::uint64_t kModuleMax = 64u << 20;         // bytes
 
-/// Paths within a node's directories, one place for all processes.
+/// Paths within a node's directories, one place for all processes. `node_dir` as above.
+[[nodiscard]] inline std::filesystem::path state_directory(const std::filesystem::path& node_dir) {
+  return node_dir.empty() ? std::filesystem::path("/var/lib/pgrid") : node_dir / "state";
+}
 [[nodiscard]] inline std::filesystem::path dataplane_socket(const NodeConfig& c) { return c.run_dir / "dataplane.sock"; }
 [[nodiscard]] inline std::filesystem::path control_socket(const NodeConfig& c) { return c.run_dir / "control.sock"; }
 

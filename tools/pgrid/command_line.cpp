@@ -51,6 +51,10 @@ CommandLine::CommandLine() : app_(kAbout, "pgrid") {
   add(app_, make_restart());
   add(app_, make_rm());
   add(app_, make_logs());
+  add(app_, make_log());
+  CLI::App* log = app_.get_subcommand("log");
+  add(*log, make_log_verify());
+  add(*log, make_log_rebuild());
   add(app_, make_invoke());
   CLI::App* cap = app_.add_subcommand("cap", "Create, pass on, revoke and list send rights (capabilities), and tokens for them.");
   cap->require_subcommand(1);
