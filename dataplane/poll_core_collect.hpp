@@ -40,6 +40,7 @@ std::uint32_t PollCore<Io>::collect_replies(WorkerLink& link) noexcept {
         more = relay(link, reply, collected.answer.body);
         break;
       case Collected::What::drop:
+        if (reply.to_slot != 0) count(abi::Counter::notices_lost);
         more = take_given_back(reply, collected.answer.body, link, handles_) ||
                lies(link, abi::Counter::reply_malformed);
         break;

@@ -72,8 +72,8 @@ enum class ReplyType : std::uint8_t {
   event = 4,    // what became of an instance, or what one did: body says it in words, `violation` in one; `to_slot` restarts
                 // since it was loaded, `to_generation` milliseconds for which it is not served (back-off), `instance` the one
                 // that serves now (0: none at the moment). `reason` none: it was asked to restart
-  drop = 5,     // `process` of `process_generation` (its low 26 bits) gives handles back: the body is a u64, bit n for handle
-                // n, from kFirstCarried on; by way of the worker's home poll core only
+  drop = 5,     // `process` of `process_generation` (its low 26 bits) gives handles back: the body is a u64, bit n for handle n,
+                // from kFirstCarried on; `to_slot` 1: a notice was thrown away. By way of the worker's home poll core only
 };
 
 /// What a function did that its limits forbid.

@@ -122,12 +122,12 @@ class ReplyWriter {
     commit(core);
     return true;
   }
-  /// Handles that a process gives back (abi::ReplyType::drop). False: as `log`.
+  /// Handles that a process gives back (abi::ReplyType::drop), and whether a notice was lost. False: as `log`.
   [[nodiscard]] bool drop(std::uint32_t core, std::uint32_t process, std::uint32_t process_generation,
-                          std::uint64_t handles) noexcept {
+                          std::uint64_t handles, bool notice_lost = false) noexcept {
     std::byte* record = reserve_beside_answers(core, sizeof handles);
     if (record == nullptr) return false;
-    write(record, abi::ReplyType::drop, abi::Kind::notice, abi::Reason::none, process, 0, 0,
+    write(record, abi::ReplyType::drop, abi::Kind::notice, abi::Reason::none, process, notice_lost ? 1 : 0, 0,
           std::as_bytes(std::span(&handles, 1)));
     reinterpret_cast<abi::WorkerReply*>(record)->process_generation = process_generation;
     commit(core);

@@ -99,7 +99,9 @@ void WorkerCore::turn_away(const abi::RingRecord& record, std::uint32_t reply_sl
   const auto& request = *reinterpret_cast<const abi::WorkerRequest*>(record.data);
   if (abi::is_send_once(reply_slot)) refuse(read_once(request.process), reply_slot, reply_generation, reason);
   if (read_once(request.rights[0]) != 0) [[unlikely]] give_back(request);
-  if (read_once(request.kind) == static_cast<std::uint8_t>(abi::Kind::notice)) abi::bump(line_.notices_lost);
+  if (read_once(request.kind) != static_cast<std::uint8_t>(abi::Kind::notice)) return;
+  abi::bump(line_.notices_lost);
+  (void)replies_.drop(home_core_, read_once(request.process), 0, 0, /*notice_lost=*/true);  // so that it is counted
 }
 
 /// What is no request, or brings rights.

@@ -269,6 +269,12 @@ TEST_F(CarryTest, HandlesAreGivenBack) {
   asker->say(drop, mask(~std::uint64_t{0} << abi::kFirstCarried));
   node.turn();
   EXPECT_EQ(held_count(kAsker, 0), 2u) << "another generation's";
+  EXPECT_EQ(node.counter(Counter::notices_lost), 0u);
+  drop.to_slot = 1;
+  asker->say(drop, mask(0));
+  node.turn();
+  EXPECT_EQ(node.counter(Counter::notices_lost), 1u) << "its worker threw a notice away";
+  drop.to_slot = 0;
   drop.process_generation = 1u | 1u << 26;  // what a record's word has of it counts
   asker->say(drop, mask(1u << kThing | std::uint64_t{1} << 63));
   node.turn();
