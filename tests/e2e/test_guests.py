@@ -365,6 +365,17 @@ class Carrying(case.Case):
         self.assertEqual((answer.kind, answer.reason_name()), (message1.Kind.non_commitment, "not_permitted"))
         self.assertEqual(self.a.counter("answer_refused"), 1)
 
+    def test_accounts(self):
+        """the example: each customer gets a right of its own, and is counted by it"""
+        self.a.deploy(EXAMPLES / "accounts.wasm", "accounts")
+        for name in ("alice", "bob"):
+            self.a.cli("deploy", EXAMPLES / "customer.wasm", "--name", name, "--grant", "accounts=accounts")
+        for name, count in (("alice", 1), ("alice", 2), ("bob", 1), ("alice", 3)):
+            self.assertAnswer(self.a.invoke(name, b"", deadline_us=9_000_000), str(count).encode())
+        uri = self.a.create_right("accounts", deadline_max_us=10_000_000)["uri"]
+        answer = message1.call(uri, b"open", 9_000_000, timeout_s=15)
+        self.assertEqual(answer.reason_name(), "not_permitted", "nobody on the wire can hold a handle")
+
     def test_new_instance(self):
         """a function that is restarted holds what it was granted; what it had made is dead, what others hold of it leads nowhere"""
         made = self.mint(self.c, 1)
