@@ -14,7 +14,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "python"))
 import tap
 from cli_case import PGRID, PROCESS, RIGHT, Case, error
 
-COMMANDS = ["up", "doctor", "new", "deploy", "ls", "inspect", "restart", "rm", "logs", "invoke", "cap create", "cap derive", "cap revoke", "cap ls", "stat", "completion",
+COMMANDS = ["up", "doctor", "new", "verify", "deploy", "ls", "inspect", "restart", "rm", "logs", "invoke", "cap create", "cap derive", "cap revoke", "cap ls", "stat", "completion",
             "man"]
 
 
