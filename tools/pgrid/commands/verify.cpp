@@ -64,7 +64,7 @@ class Verify : public Command {
   CLI::App* declare(CLI::App& app) override {
     CLI::App* own = app.add_subcommand("verify", "Tell what a WebAssembly function would promise, or why it would be refused: "
                                                  "imports, exports, memory, call stack, and whether it is proved to end.");
-    own->add_option("FILE", file_, "the module (FILE.wasm)")->required();
+    own->add_option("FILE", file_, "the module (FILE.wasm)")->required()->type_name(kFileWord);
     add_size(own, "--memory", memory_bytes_, "linear memory that it may use, as in 4MiB (the default)");
     own->add_option("--grant", grants_, "as with deploy; tells which handles it would hold")
         ->allow_extra_args(false)
