@@ -146,9 +146,9 @@ void Api::one_right(const Request& request, const Target& target, Respond respon
   if (right->internal)
     return respond(error_response({Errc::not_permitted, "right " + target.path()[2],
                                    "is the one that pgrid invoke uses", "remove the process instead"}));
-  const std::size_t count = node_.state().tree_of(right->slot).size();
-  node_.rights().revoke({*right}, [count, respond = std::move(respond)](const Result<Passed>& passed) {
-    respond(changed(passed, "revoked", count));
+  const auto count = std::make_shared<std::size_t>(0);  // known before the callback comes, from the loop
+  *count = node_.rights().revoke({*right}, [count, respond = std::move(respond)](const Result<Passed>& passed) {
+    respond(changed(passed, "revoked", *count));
   });
 }
 

@@ -188,16 +188,22 @@ void Rights::attenuate(const abi::RightRef& right, const RightSpec& spec, OnRevo
   });
 }
 
-void Rights::revoke(const std::vector<RightRecord>& roots, OnRevoked done, Why why) {
+std::size_t Rights::revoke(const std::vector<RightRecord>& roots, OnRevoked done, Why why) {
   std::vector<RightRecord> rights;
-  std::set<std::uint32_t> taken;
+  std::set<std::uint32_t> taken;  // one root may lie below another
   for (const RightRecord& root : roots) {
     if (find({root.slot, root.generation}) == nullptr || taken.contains(root.slot)) continue;
-    for (RightRecord& right : store_.state().tree_of(root.slot))
+    std::vector<RightRecord> tree = store_.state().tree_of(root.slot);
+    if (roots.size() == 1) {
+      rights = std::move(tree);
+      break;
+    }
+    for (RightRecord& right : tree)
       if (taken.insert(right.slot).second) rights.push_back(std::move(right));
   }
+  const std::size_t count = rights.size();
   std::vector<Change> changes;
-  changes.reserve(rights.size());
+  changes.reserve(count);
   for (const RightRecord& right : rights) changes.emplace_back(DropRight{right.slot});
   store_.commit(std::move(changes), [this, why, rights = std::move(rights),
                                      done = std::move(done)](const Result<void>& committed) mutable {
@@ -212,6 +218,7 @@ void Rights::revoke(const std::vector<RightRecord>& roots, OnRevoked done, Why w
       done(passed);
     });
   });
+  return count;
 }
 
 const RightRecord* Rights::find(const abi::RightRef& right) const {

@@ -66,8 +66,8 @@ class Rights {
   void attenuate(const abi::RightRef& right, const RightSpec& spec, OnRevoked done);
 
   /// Ends these and all that was derived from them, all or none: commits, publishes, takes handles away, and calls
-  /// `done` when every poll core has passed the change.
-  void revoke(const std::vector<RightRecord>& roots, OnRevoked done, Why why = Why::revoked);
+  /// `done` when every poll core has passed the change. Gives how many there are.
+  std::size_t revoke(const std::vector<RightRecord>& roots, OnRevoked done, Why why = Why::revoked);
 
   /// Null: it is dead.
   [[nodiscard]] const RightRecord* find(const abi::RightRef& right) const;

@@ -2,15 +2,17 @@
 """Shows rights that functions make, give on and revoke: a C function mints a right to itself with a label, sends it to a
 second one, which passes a derived one to a third; all use theirs; revoking the first stops all, and each that asked is told.
 Functions are steered.c, which do what they are told through pg_control.h."""
+import base64
 import pathlib
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 import case
-from node import GUESTS
+import message1
+from node import GUESTS, ApiError
 from sandbox import poll
-from steered import CARRY, COPY, MOVE, SEND, Steered, read_report
+from steered import CARRY, COPY, MOVE, SEND, Steered, asking_for, read_report
 from test_cores import cpus
 
 MINUTE_US = 60_000_000
@@ -184,6 +186,32 @@ class Rights(case.Case):
         wanted = self.given(alice.do("F", text="bob"))
         self.assertEqual(self.label_seen(alice, wanted), 12)
         self.refused(alice.do("F", text="carol"), "declined")
+
+    def test_people_carry(self):
+        """people give a function a right with a request, and are given one with its answer, which dies with what it came from"""
+        alice, bob = self.start("alice", "bob")
+        desk = self.a.api("POST", "/v1/rights", {"process": "bob", "as": "desk", "label": 21})
+        answer = self.a.api("POST", "/v1/invoke", {"target": "alice", "body_base64": base64.b64encode(b"take").decode(),
+                                                   "carry": "desk"})
+        self.assertNotIn("rights", answer)
+        handle, = read_report(base64.b64decode(answer["body_base64"])).rights
+        self.assertEqual(self.label_seen(alice, handle), 21)
+        self.a.api("POST", "/v1/rights", {"process": "bob", "as": "fixed", "can": "send"})
+        for carry in ("fixed", "desk,desk,desk,desk,desk", "nobody"):
+            with self.assertRaises(ApiError):
+                self.a.api("POST", "/v1/invoke", {"target": "alice", "carry": carry})
+
+        minted = self.given(alice.do("m", label=33))
+        answer = self.a.api("POST", "/v1/invoke", {"target": "alice", "body_base64": base64.b64encode(
+            asking_for([minted], [COPY])).decode()})
+        given, = answer["rights"]
+        report = read_report(message1.call(given["uri"], b"hello", 5_000_000, timeout_s=10).body)
+        self.assertEqual((report.kind, report.label), ("request", 33))
+        self.done(alice.do("r", handle=minted))
+        refused = message1.call(given["uri"], b"hello", 5_000_000, timeout_s=10)
+        self.assertEqual(refused.reason_name(), "no_such_right")
+        self.assertEqual(self.a.api("DELETE", "/v1/rights/desk")["count"], 1)
+        self.assertEqual(desk["name"], "desk")
 
 
 if __name__ == "__main__":
