@@ -1,6 +1,7 @@
-// Measures what verifying a chain of tokens costs beside the bare signature checks of libsodium that it needs: the same
-// payloads, signatures and keys, one core, in turn, so that both sides meet the same machine. Prints microseconds for
-// each and the ratio of bare to whole (1: verifying costs nothing else). The bar is 0.8.
+// Measures what verifying a chain of tokens costs beside the bare signature checks of libsodium that it
+// needs: the same payloads, signatures and keys, one core, in turn, so that both sides meet the same machine.
+// Prints microseconds for each and the ratio of bare to whole (1: verifying costs nothing else). The bar is
+// 0.8.
 //   token_bench [DELEGATIONS] [ROUNDS]
 #include <sodium.h>
 
@@ -31,7 +32,8 @@ template <typename Call>
 double time_of(Call call) {
   const auto begin = std::chrono::steady_clock::now();
   for (int i = 0; i < kPerRound; ++i) call();
-  return std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - begin).count() / kPerRound;
+  return std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - begin).count() /
+         kPerRound;
 }
 
 int run(unsigned delegations, unsigned rounds) {
@@ -41,7 +43,8 @@ int run(unsigned delegations, unsigned rounds) {
     seed[0] = static_cast<std::uint8_t>(i + 1);
     keys.emplace_back(seed);
   }
-  const token::Terms terms{.can = token::kSend, .rate = 1000, .burst = {}, .in_flight = {}, .body_max = 256, .deadline_us = {}};
+  const token::Terms terms{
+      .can = token::kSend, .rate = 1000, .burst = {}, .in_flight = {}, .body_max = 256, .deadline_us = {}};
   const std::vector<std::uint8_t> policy = token::policy_of(terms);
   const std::string subject = keys.front().did();
   std::vector<std::vector<std::uint8_t>> tokens;
@@ -58,27 +61,30 @@ int run(unsigned delegations, unsigned rounds) {
     digests.push_back(token::digest_of(tokens.back()));
   }
   const std::vector<std::uint8_t> arguments = token::arguments_of(terms);
-  const std::vector<std::uint8_t> invocation = token::sign(keys.back(), token::Invocation{.audience = subject,
-                                                                                          .subject = subject,
-                                                                                          .command = token::kSendCommand,
-                                                                                          .arguments = arguments,
-                                                                                          .proofs = digests,
-                                                                                          .expires = kNow + 300,
-                                                                                          .issued_at = kNow});
+  const std::vector<std::uint8_t> invocation =
+      token::sign(keys.back(), token::Invocation{.audience = subject,
+                                                 .subject = subject,
+                                                 .command = token::kSendCommand,
+                                                 .arguments = arguments,
+                                                 .proofs = digests,
+                                                 .expires = kNow + 300,
+                                                 .issued_at = kNow});
   const std::vector<token::Bytes> proofs(tokens.begin(), tokens.end());
   const std::string_view audiences[] = {subject};
   const token::RevocationList revoked;
   token::Chain chain;
   const token::Conditions conditions{.at = kNow, .audiences = audiences, .revocations = &revoked};
   bool good = true;
-  const auto whole = [&] { good &= token::verify(invocation, proofs, conditions, chain) == token::Reason::valid; };
+  const auto whole = [&] {
+    good &= token::verify(invocation, proofs, conditions, chain) == token::Reason::valid;
+  };
   whole();
   std::vector<token::Token> read = chain.delegations;
   read.push_back(chain.invocation);
   const auto bare = [&] {
     for (const token::Token& one : read)
-      good &= crypto_sign_verify_detached(one.signature.data(), one.signed_payload.data(), one.signed_payload.size(),
-                                          one.key.data()) == 0;
+      good &= crypto_sign_verify_detached(one.signature.data(), one.signed_payload.data(),
+                                          one.signed_payload.size(), one.key.data()) == 0;
   };
   std::vector<double> wholes, bares, ratios;
   for (unsigned i = 0; i < rounds; ++i) {
@@ -86,8 +92,8 @@ int run(unsigned delegations, unsigned rounds) {
     wholes.push_back(time_of(whole));
     ratios.push_back(bares.back() / wholes.back());
   }
-  std::printf("%u delegations: %.1f us, bare signature checks %.1f us, ratio %.3f%s\n", delegations, median(wholes), median(bares),
-              median(ratios), good ? "" : ", and a verdict was wrong");
+  std::printf("%u delegations: %.1f us, bare signature checks %.1f us, ratio %.3f%s\n", delegations,
+              median(wholes), median(bares), median(ratios), good ? "" : ", and a verdict was wrong");
   return good ? 0 : 1;
 }
 

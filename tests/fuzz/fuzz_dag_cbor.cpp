@@ -1,5 +1,5 @@
-// DAG-CBOR: ours and the model's reader find the same first fault, or none; what was found good encodes to itself; and a
-// cursor over bytes that nobody checked ends with them.
+// DAG-CBOR: ours and the model's reader find the same first fault, or none; what was found good encodes to
+// itself; and a cursor over bytes that nobody checked ends with them.
 #include "control/token/dag_cbor.hpp"
 #include "control/token/multibase.hpp"
 #include "tests/control/token/model.hpp"

@@ -1,5 +1,6 @@
-// Chains of tokens: the first of the input is the invocation, the others are its proofs. Ours and the model's verdict are
-// the same under both profiles; and what is well-formed is tried on policies even where no signature is good.
+// Chains of tokens: the first of the input is the invocation, the others are its proofs. Ours and the model's
+// verdict are the same under both profiles; and what is well-formed is tried on policies even where no
+// signature is good.
 #include "control/token/bundle.hpp"
 #include "control/token/chain.hpp"
 #include "control/token/policy.hpp"
@@ -25,8 +26,8 @@ void compare(std::span<const token::Bytes> parts, token::Profile profile) {
     question.audience = first.audience.empty() ? first.subject : first.audience;
   const std::string_view audiences[] = {question.audience};
   token::Chain chain;
-  const token::Reason reason =
-      token::verify(parts[0], parts.subspan(1), {.at = kNow, .audiences = audiences, .profile = profile}, chain);
+  const token::Reason reason = token::verify(parts[0], parts.subspan(1),
+                                             {.at = kNow, .audiences = audiences, .profile = profile}, chain);
   test::require(model::verdict(question) == token::name_of(reason), "another word than the model's");
 }
 
@@ -42,7 +43,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   token::Token invocation;
   if (token::read(parts[0], true, token::Profile::spec, invocation) != token::Reason::valid) return 0;
   (void)token::terms_in(invocation.arguments);
-  const auto args = model::decode(std::string(invocation.arguments.begin(), invocation.arguments.end()), true);
+  const auto args =
+      model::decode(std::string(invocation.arguments.begin(), invocation.arguments.end()), true);
   for (const token::Bytes part : std::span(parts).subspan(1)) {
     token::Token one;
     if (token::read(part, false, token::Profile::spec, one) != token::Reason::valid) continue;

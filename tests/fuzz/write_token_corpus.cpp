@@ -1,4 +1,5 @@
-// Writes what the fuzzers of tokens begin with: chains of the generator, good and bad, and their tokens one by one.
+// Writes what the fuzzers of tokens begin with: chains of the generator, good and bad, and their tokens one
+// by one.
 //   write_token_corpus FOLDER STAMP
 #include <cstdio>
 #include <filesystem>

@@ -9,6 +9,10 @@
 
 namespace pgrid::model {
 
+inline constexpr std::int64_t kGeneratedAt = 1'790'000'000;  // when every chain is used, in Unix seconds
+inline const std::string kGeneratedHeader("\x34\x01\xed\x01\xed\x01\x13\x71",
+                                          8);  // varsig: Ed25519 over DAG-CBOR
+
 struct Case {
   Question question;
   std::string fault;  // what was done to it, in words; empty: nothing on purpose
@@ -27,7 +31,7 @@ class ChainGenerator {
   /// A token before it is encoded and signed.
   struct Draft {
     bool is_invocation = false;
-    std::vector<std::pair<std::string, Value>> fields;
+    std::vector<Pair> fields;
     const Key* key = nullptr;
     Value header;
     std::string tag;

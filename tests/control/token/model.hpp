@@ -12,6 +12,8 @@
 
 namespace pgrid::model {
 
+struct Pair;  // key and value
+
 struct Value {
   enum class Type { whole, negative, bytes, text, list, map, link, yes_no, null, real, raw };
   Type type = Type::null;
@@ -19,24 +21,25 @@ struct Value {
   std::string string;        // bytes, text, link (binary CID), raw (encoded already)
   double real = 0;
   std::vector<Value> list;
-  std::vector<std::pair<std::string, Value>> map;
+  std::vector<Pair> map;
 
-  static Value whole_of(std::uint64_t n) { return {.type = Type::whole, .number = n}; }
-  static Value integer_of(std::int64_t n) {
-    return n >= 0 ? whole_of(static_cast<std::uint64_t>(n))
-                  : Value{.type = Type::negative, .number = static_cast<std::uint64_t>(-(n + 1))};
-  }
-  static Value bytes_of(std::string s) { return {.type = Type::bytes, .string = std::move(s)}; }
-  static Value text_of(std::string s) { return {.type = Type::text, .string = std::move(s)}; }
-  static Value link_of(std::string cid) { return {.type = Type::link, .string = std::move(cid)}; }
-  static Value yes_no_of(bool b) { return {.type = Type::yes_no, .number = b}; }
-  static Value real_of(double d) { return {.type = Type::real, .real = d}; }
-  static Value list_of(std::vector<Value> l) { return {.type = Type::list, .list = std::move(l)}; }
-  static Value map_of(std::vector<std::pair<std::string, Value>> m) {
-    return {.type = Type::map, .map = std::move(m)};
-  }
-  static Value raw_of(std::string s) { return {.type = Type::raw, .string = std::move(s)}; }
-  static Value null() { return {}; }
+  static Value whole_of(std::uint64_t n);
+  static Value negative_of(std::uint64_t n);
+  static Value integer_of(std::int64_t n);
+  static Value bytes_of(std::string s);
+  static Value text_of(std::string s);
+  static Value link_of(std::string cid);
+  static Value yes_no_of(bool b);
+  static Value real_of(double d);
+  static Value list_of(std::vector<Value> l);
+  static Value map_of(std::vector<Pair> m);
+  static Value raw_of(std::string s);
+  static Value null();
+};
+
+struct Pair {
+  std::string first;
+  Value second;
 };
 
 /// Why something is refused: the word.

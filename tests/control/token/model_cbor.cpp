@@ -115,7 +115,7 @@ class Reader {
       case 0:
         return Value::whole_of(n);
       case 1:
-        return {.type = Type::negative, .number = n};
+        return Value::negative_of(n);
       case 2:
       case 3: {
         if (n > left) throw Refused("malformed");
@@ -189,7 +189,42 @@ class Reader {
   std::size_t at_ = 0;
 };
 
+Value of_type(Type type, std::uint64_t number, std::string string = {}) {
+  Value value;
+  value.type = type;
+  value.number = number;
+  value.string = std::move(string);
+  return value;
+}
+
 }  // namespace
+
+Value Value::whole_of(std::uint64_t n) { return of_type(Type::whole, n); }
+Value Value::negative_of(std::uint64_t n) { return of_type(Type::negative, n); }
+Value Value::integer_of(std::int64_t n) {
+  return n >= 0 ? whole_of(static_cast<std::uint64_t>(n)) : negative_of(static_cast<std::uint64_t>(-(n + 1)));
+}
+Value Value::bytes_of(std::string s) { return of_type(Type::bytes, 0, std::move(s)); }
+Value Value::text_of(std::string s) { return of_type(Type::text, 0, std::move(s)); }
+Value Value::link_of(std::string cid) { return of_type(Type::link, 0, std::move(cid)); }
+Value Value::yes_no_of(bool b) { return of_type(Type::yes_no, b); }
+Value Value::raw_of(std::string s) { return of_type(Type::raw, 0, std::move(s)); }
+Value Value::null() { return {}; }
+Value Value::real_of(double d) {
+  Value value = of_type(Type::real, 0);
+  value.real = d;
+  return value;
+}
+Value Value::list_of(std::vector<Value> l) {
+  Value value = of_type(Type::list, 0);
+  value.list = std::move(l);
+  return value;
+}
+Value Value::map_of(std::vector<Pair> m) {
+  Value value = of_type(Type::map, 0);
+  value.map = std::move(m);
+  return value;
+}
 
 std::string encode(const Value& v) {
   switch (v.type) {
@@ -208,8 +243,7 @@ std::string encode(const Value& v) {
     }
     case Type::map: {
       auto pairs = v.map;
-      std::ranges::stable_sort(pairs, key_before,
-                               [](const auto& pair) -> const std::string& { return pair.first; });
+      std::ranges::sort(pairs, key_before, [](const auto& pair) -> const std::string& { return pair.first; });
       std::string out = head(5, pairs.size());
       for (const auto& [key, value] : pairs) out += head(3, key.size()) + key + encode(value);
       return out;
