@@ -72,6 +72,14 @@ class Directions(unittest.TestCase):
                  if quoted and header.split("/")[0] not in MAY_INCLUDE and header != "promisegrid.h"]
         self.assertEqual(wrong, [])
 
+    def test_the_model_is_independent(self):
+        """what tokens are compared to shares no code with them"""
+        files = [p for p in tree.files("tests/control/token", suffixes=tree.CODE) if p.name.startswith(("model", "chain_"))]
+        self.assertGreater(len(files), 5)
+        wrong = [f"{path} includes {header}" for path in files for quoted, header in tree.includes(path)
+                 if quoted and not header.startswith("tests/control/token/")]
+        self.assertEqual(wrong, [])
+
     def test_foreign_headers(self):
         """foreign headers appear only in their folder"""
         wrong = []
