@@ -11,7 +11,7 @@
 #ifndef PROMISEGRID_CONTROL_H
 #define PROMISEGRID_CONTROL_H
 
-#include <promisegrid.h>
+#include "promisegrid.h"
 
 #ifdef __wasm__
 #ifdef __cplusplus

@@ -6,7 +6,7 @@
 #ifndef PROMISEGRID_SIX_H
 #define PROMISEGRID_SIX_H
 
-#include <pg_control.h>
+#include "pg_control.h"
 
 #ifdef __wasm__
 #ifdef __cplusplus
