@@ -1,8 +1,8 @@
 // A set of integers that follow each other, modulo 2^32 or 2^64: what is known of a value.
 //
-// Like hours on a clock: a first one, and how many follow. Adding a constant turns the clock and loses nothing, whether a program means
-// its numbers signed or not; so one set serves both readings. (Wrapped intervals: Navas, Schachte, Søndergaard, Stuckey, "Signedness-
-// Agnostic Program Analysis", APLAS 2012.)
+// Like hours on a clock: a first one, and how many follow. Adding a constant turns the clock and loses
+// nothing, whether a program means its numbers signed or not; so one set serves both readings. (Wrapped
+// intervals: Navas, Schachte, Søndergaard, Stuckey, "Signedness- Agnostic Program Analysis", APLAS 2012.)
 #pragma once
 
 #include <algorithm>
@@ -30,7 +30,9 @@ struct Arc {
 
   [[nodiscard]] constexpr bool is_any(unsigned width) const { return span == all_ones(width); }
   [[nodiscard]] constexpr bool is_one() const { return span == 0; }
-  [[nodiscard]] constexpr std::uint64_t last(unsigned width) const { return (first + span) & all_ones(width); }
+  [[nodiscard]] constexpr std::uint64_t last(unsigned width) const {
+    return (first + span) & all_ones(width);
+  }
   [[nodiscard]] constexpr bool has(std::uint64_t value, unsigned width) const {
     return ((value - first) & all_ones(width)) <= span;
   }
@@ -43,14 +45,20 @@ struct Arc {
   }
 
   /// As unsigned numbers: everything when the arc passes from the largest to 0.
-  [[nodiscard]] constexpr bool is_unsigned_run(unsigned width) const { return first <= all_ones(width) - span; }
-  [[nodiscard]] constexpr std::uint64_t low(unsigned width) const { return is_unsigned_run(width) ? first : 0; }
+  [[nodiscard]] constexpr bool is_unsigned_run(unsigned width) const {
+    return first <= all_ones(width) - span;
+  }
+  [[nodiscard]] constexpr std::uint64_t low(unsigned width) const {
+    return is_unsigned_run(width) ? first : 0;
+  }
   [[nodiscard]] constexpr std::uint64_t high(unsigned width) const {
     return is_unsigned_run(width) ? first + span : all_ones(width);
   }
   /// As signed numbers, with the sign bit turned over so that they compare as unsigned ones do.
   [[nodiscard]] constexpr std::uint64_t signed_low(unsigned width) const { return turned(width).low(width); }
-  [[nodiscard]] constexpr std::uint64_t signed_high(unsigned width) const { return turned(width).high(width); }
+  [[nodiscard]] constexpr std::uint64_t signed_high(unsigned width) const {
+    return turned(width).high(width);
+  }
 
  private:
   [[nodiscard]] constexpr Arc turned(unsigned width) const { return {first ^ sign_bit(width), span}; }
@@ -68,8 +76,8 @@ constexpr Arc join(const Arc& a, const Arc& b, unsigned width) {
   return ba_has ? ba : Arc::any(width);
 }
 
-/// An arc with all that both have. Nothing: they have nothing in common. Two separate pieces have no arc of their own:
-/// the smaller of both arcs stands for them.
+/// An arc with all that both have. Nothing: they have nothing in common. Two separate pieces have no arc of
+/// their own: the smaller of both arcs stands for them.
 constexpr std::optional<Arc> meet(const Arc& a, const Arc& b, unsigned width) {
   if (a.has_all(b, width)) return b;
   if (b.has_all(a, width)) return a;

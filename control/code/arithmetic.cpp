@@ -48,18 +48,24 @@ Arc shifted_signed(const Arc& x, std::uint64_t by, unsigned width) {
 }
 
 Arc arc_of(Op op, const Value& x, const Value& y, unsigned width) {
-  const std::uint64_t xl = x.arc.low(width), xh = x.arc.high(width), yl = y.arc.low(width), yh = y.arc.high(width);
+  const std::uint64_t xl = x.arc.low(width), xh = x.arc.high(width), yl = y.arc.low(width),
+                      yh = y.arc.high(width);
   const std::uint64_t by = y.arc.is_one() ? y.arc.first % width : 0;
   switch (op) {
-    case Op::add: return sum(x.arc, y.arc, width);
-    case Op::sub: return sum(x.arc, negated(y.arc, width), width);
-    case Op::mul: return product(x.arc, y.arc, width);
-    case Op::div_u: return Arc::between(xl / std::max<std::uint64_t>(yh, 1), xh / std::max<std::uint64_t>(yl, 1), width);
+    case Op::add:
+      return sum(x.arc, y.arc, width);
+    case Op::sub:
+      return sum(x.arc, negated(y.arc, width), width);
+    case Op::mul:
+      return product(x.arc, y.arc, width);
+    case Op::div_u:
+      return Arc::between(xl / std::max<std::uint64_t>(yh, 1), xh / std::max<std::uint64_t>(yl, 1), width);
     case Op::rem_u:
       if (yl > xh) return x.arc;
       return Arc::between(0, std::min(xh, std::max<std::uint64_t>(yh, 1) - 1), width);
     case Op::rem_s:
-      // The result has the sign of x and is nearer to 0 than y; only the plain case, both not negative, is of use.
+      // The result has the sign of x and is nearer to 0 than y; only the plain case, both not negative, is of
+      // use.
       if (xh >= sign_bit(width) || yh >= sign_bit(width)) return Arc::any(width);
       return Arc::between(0, std::min(xh, std::max<std::uint64_t>(yh, 1) - 1), width);
     case Op::and_: {
@@ -69,12 +75,18 @@ Arc arc_of(Op op, const Value& x, const Value& y, unsigned width) {
       if (cuts) return Arc::between(xl & mask, xh & mask, width);
       return Arc::between(0, std::min(xh, yh), width);
     }
-    case Op::or_: return Arc::between(std::max(xl, yl), filled(xh | yh), width);
-    case Op::xor_: return Arc::between(0, filled(xh | yh), width);
-    case Op::shl: return y.arc.is_one() ? shifted_left(x.arc, by, width) : Arc::any(width);
-    case Op::shr_u: return y.arc.is_one() ? Arc::between(xl >> by, xh >> by, width) : Arc::between(0, xh, width);
-    case Op::shr_s: return y.arc.is_one() ? shifted_signed(x.arc, by, width) : Arc::any(width);
-    default: return Arc::any(width);
+    case Op::or_:
+      return Arc::between(std::max(xl, yl), filled(xh | yh), width);
+    case Op::xor_:
+      return Arc::between(0, filled(xh | yh), width);
+    case Op::shl:
+      return y.arc.is_one() ? shifted_left(x.arc, by, width) : Arc::any(width);
+    case Op::shr_u:
+      return y.arc.is_one() ? Arc::between(xl >> by, xh >> by, width) : Arc::between(0, xh, width);
+    case Op::shr_s:
+      return y.arc.is_one() ? shifted_signed(x.arc, by, width) : Arc::any(width);
+    default:
+      return Arc::any(width);
   }
 }
 
@@ -83,13 +95,17 @@ std::uint8_t zeros_of(Op op, const Value& x, const Value& y, unsigned width) {
     case Op::add:
     case Op::sub:
     case Op::or_:
-    case Op::xor_: return std::min(x.zeros, y.zeros);
-    case Op::and_: return std::max(x.zeros, y.zeros);
-    case Op::mul: return static_cast<std::uint8_t>(std::min<unsigned>(width, unsigned{x.zeros} + y.zeros));
+    case Op::xor_:
+      return std::min(x.zeros, y.zeros);
+    case Op::and_:
+      return std::max(x.zeros, y.zeros);
+    case Op::mul:
+      return static_cast<std::uint8_t>(std::min<unsigned>(width, unsigned{x.zeros} + y.zeros));
     case Op::shl:
       if (!y.arc.is_one()) return x.zeros;
       return static_cast<std::uint8_t>(std::min<std::uint64_t>(width, x.zeros + y.arc.first % width));
-    default: return 0;
+    default:
+      return 0;
   }
 }
 
@@ -106,7 +122,8 @@ Value moved(const Value& x, std::uint64_t by) {
   value.arc = x.arc.plus(by, x.width);
   value.condition = 0;
   const Value step = Value::constant(by, x.width);
-  value.zeros = x.is_constant() ? Value::constant(value.offset, x.width).zeros : std::min(x.zeros, step.zeros);
+  value.zeros =
+      x.is_constant() ? Value::constant(value.offset, x.width).zeros : std::min(x.zeros, step.zeros);
   return value;
 }
 
@@ -115,11 +132,13 @@ Value moved(const Value& x, std::uint64_t by) {
 Value compute(const code::Instruction& in, const Value& x, Names& names) {
   const unsigned width = in.width;
   switch (in.op) {
-    case Op::eqz: return compared(Op::eqz, x, {}, names);
+    case Op::eqz:
+      return compared(Op::eqz, x, {}, names);
     case Op::wrap:
       if (x.arc.high(64) <= all_ones(32)) return names.unknown(32, x.arc);
       return names.unknown(32);
-    case Op::extend_u: return names.unknown(64, Arc::between(x.arc.low(32), x.arc.high(32), 64));
+    case Op::extend_u:
+      return names.unknown(64, Arc::between(x.arc.low(32), x.arc.high(32), 64));
     case Op::extend_s:
       if (x.arc.high(32) < sign_bit(32)) return names.unknown(64, x.arc);
       return names.unknown(64, signed_arc(32, 64));
@@ -127,8 +146,10 @@ Value compute(const code::Instruction& in, const Value& x, Names& names) {
       if (x.arc.high(width) < std::uint64_t{1} << (in.a - 1)) return names.unknown(in.width, x.arc);
       return names.unknown(in.width, signed_arc(in.a, width));
     }
-    case Op::count_bits: return names.unknown(in.width, Arc::between(0, width, width));
-    default: return names.unknown(in.width);
+    case Op::count_bits:
+      return names.unknown(in.width, Arc::between(0, width, width));
+    default:
+      return names.unknown(in.width);
   }
 }
 
@@ -172,7 +193,8 @@ Value select(const Value& x, const Value& y, const Value& condition, Names& name
 }
 
 Value loaded(const code::Instruction& in, Names& names) {
-  return names.unknown(in.width, in.b != 0 ? signed_arc(in.a, in.width) : Arc::between(0, all_ones(64) >> (64 - in.a), in.width));
+  return names.unknown(in.width, in.b != 0 ? signed_arc(in.a, in.width)
+                                           : Arc::between(0, all_ones(64) >> (64 - in.a), in.width));
 }
 
 }  // namespace pgrid::control

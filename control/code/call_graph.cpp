@@ -27,12 +27,15 @@ CallGraph::CallGraph(const code::Module& module, std::span<const std::uint32_t> 
   search(module, entries);
 }
 
-std::uint32_t CallGraph::group(const code::Instruction& in) const { return groups_.at({same_type_[in.a], in.b}); }
+std::uint32_t CallGraph::group(const code::Instruction& in) const {
+  return groups_.at({same_type_[in.a], in.b});
+}
 
-/// A table that no instruction changes and nobody else sees holds what segments put there. Else any function whose reference exists
-/// somewhere could get there.
+/// A table that no instruction changes and nobody else sees holds what segments put there. Else any function
+/// whose reference exists somewhere could get there.
 std::uint32_t CallGraph::make_group(const code::Module& module, std::uint32_t type, std::uint64_t table) {
-  const auto [found, is_new] = groups_.try_emplace({same_type_[type], table}, static_cast<std::uint32_t>(callees_.size()));
+  const auto [found, is_new] =
+      groups_.try_emplace({same_type_[type], table}, static_cast<std::uint32_t>(callees_.size()));
   if (!is_new) return found->second;
   const bool is_exported = std::ranges::any_of(
       module.exports, [&](const code::Export& e) { return e.kind == code::Kind::table && e.index == table; });

@@ -18,11 +18,16 @@ constexpr std::uint64_t kMemoryMax = 4ull << 30;  // bytes: what a limit may be 
 
 wasm::ItemKind kind_of(code::Kind kind) {
   switch (kind) {
-    case code::Kind::function: return wasm::ItemKind::function;
-    case code::Kind::table: return wasm::ItemKind::table;
-    case code::Kind::memory: return wasm::ItemKind::memory;
-    case code::Kind::global: return wasm::ItemKind::global;
-    default: return wasm::ItemKind::other;
+    case code::Kind::function:
+      return wasm::ItemKind::function;
+    case code::Kind::table:
+      return wasm::ItemKind::table;
+    case code::Kind::memory:
+      return wasm::ItemKind::memory;
+    case code::Kind::global:
+      return wasm::ItemKind::global;
+    default:
+      return wasm::ItemKind::other;
   }
 }
 
@@ -49,13 +54,15 @@ std::vector<wasm::Item> exports_of(const code::Module& module) {
   return items;
 }
 
-Result<void> check_all(std::span<const wasm::Item> imports, std::span<const wasm::Item> exports, std::uint64_t memory_bytes) {
+Result<void> check_all(std::span<const wasm::Item> imports, std::span<const wasm::Item> exports,
+                       std::uint64_t memory_bytes) {
   if (auto fine = check_imports(imports); !fine) return fine;
   return check_exports(exports, memory_bytes);
 }
 
 /// The description's life ends here, before the compiler needs the memory.
-Result<std::optional<std::string>> analyse(std::span<const std::byte> wasm, std::uint64_t memory_bytes, std::string& unread) {
+Result<std::optional<std::string>> analyse(std::span<const std::byte> wasm, std::uint64_t memory_bytes,
+                                           std::string& unread) {
   const Result<code::Module> module = code::read_module(wasm);
   if (!module) {
     unread = module.error().cause;
@@ -69,10 +76,11 @@ Result<std::optional<std::string>> analyse(std::span<const std::byte> wasm, std:
 
 }  // namespace
 
-Result<CheckedFunction> check_function(std::span<const std::byte> wasm, std::uint64_t memory_bytes, Effort effort) {
+Result<CheckedFunction> check_function(std::span<const std::byte> wasm, std::uint64_t memory_bytes,
+                                       Effort effort) {
   if (auto fine = check_begin(wasm); !fine) return std::unexpected(fine.error());
-  // One place in the pool: nothing is instantiated here, but the pool's bounds (tables, memories) refuse at deploy what
-  // a worker could not hold.
+  // One place in the pool: nothing is instantiated here, but the pool's bounds (tables, memories) refuse at
+  // deploy what a worker could not hold.
   const auto engine = wasm::Engine::create({.instances = 1, .memory_max = kMemoryMax});
   if (!engine) return std::unexpected(engine.error());
   if (auto valid = wasm::Module::validate(*engine, wasm); !valid) return std::unexpected(valid.error());
@@ -88,7 +96,8 @@ Result<CheckedFunction> check_function(std::span<const std::byte> wasm, std::uin
   const auto module = wasm::Module::compile(*engine, wasm);
   if (!module) return std::unexpected(module.error());
   // Again, as Wasmtime understands them: what runs is what Wasmtime read.
-  if (auto fine = check_all(module->imports(), module->exports(), memory_bytes); !fine) return std::unexpected(fine.error());
+  if (auto fine = check_all(module->imports(), module->exports(), memory_bytes); !fine)
+    return std::unexpected(fine.error());
   if (effort == Effort::verify_only) return compiled;
   auto image = module->serialize();
   if (!image) return std::unexpected(image.error());

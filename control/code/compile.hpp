@@ -1,5 +1,6 @@
-// From a module to what is known of it and to the image that workers run. What pgrid-compile does, as functions: control runs them in a
-// child, because time and memory that a hostile module costs are outside what Wasmtime and wabt promise to bound.
+// From a module to what is known of it and to the image that workers run. What pgrid-compile does, as
+// functions: control runs them in a child, because time and memory that a hostile module costs are outside
+// what Wasmtime and wabt promise to bound.
 #pragma once
 
 #include <cstdint>
@@ -18,9 +19,10 @@ struct CheckedFunction {
 
 enum class Effort { verify_only, compile };
 
-/// Validator first, then the analysis, then the compiler. Refusals are Errc::invalid_argument with a sentence for the module's author.
-/// `memory_bytes`: what the function may use.
-[[nodiscard]] Result<CheckedFunction> check_function(std::span<const std::byte> wasm, std::uint64_t memory_bytes, Effort effort);
+/// Validator first, then the analysis, then the compiler. Refusals are Errc::invalid_argument with a sentence
+/// for the module's author. `memory_bytes`: what the function may use.
+[[nodiscard]] Result<CheckedFunction> check_function(std::span<const std::byte> wasm,
+                                                     std::uint64_t memory_bytes, Effort effort);
 
 /// The image alone.
 [[nodiscard]] Result<std::vector<std::byte>> compile_function(std::span<const std::byte> wasm,

@@ -19,8 +19,9 @@ Arc distances(const Arc& arc, std::uint64_t base, bool upwards, unsigned width) 
   return {nearest & all_ones(width), arc.span};
 }
 
-/// It moves one way, and is known to have stood on this side of something whenever the loop began again. Distances from where it
-/// began do not wrap, so each iteration adds the smallest step at least, to something that is at most `farthest`.
+/// It moves one way, and is known to have stood on this side of something whenever the loop began again.
+/// Distances from where it began do not wrap, so each iteration adds the smallest step at least, to something
+/// that is at most `farthest`.
 std::optional<std::uint64_t> by_steps(const Change& change) {
   const unsigned width = change.entry.width;
   const bool upwards = change.step_min > 0;
@@ -36,9 +37,10 @@ std::optional<std::uint64_t> by_steps(const Change& change) {
   return times;
 }
 
-/// It goes on only while header + offset is not `target`, which the loop does not change; and the steps meet the target exactly.
-std::optional<std::uint64_t> by_inequality(const Change& change, std::uint64_t offset, Symbol target, const Arc& target_arc,
-                                           std::uint8_t target_zeros) {
+/// It goes on only while header + offset is not `target`, which the loop does not change; and the steps meet
+/// the target exactly.
+std::optional<std::uint64_t> by_inequality(const Change& change, std::uint64_t offset, Symbol target,
+                                           const Arc& target_arc, std::uint8_t target_zeros) {
   if (!change.steps || change.step_min != change.step_max || change.step_min == 0) return std::nullopt;
   const unsigned width = change.entry.width;
   const bool upwards = change.step_min > 0;
@@ -56,7 +58,8 @@ std::optional<std::uint64_t> by_inequality(const Change& change, std::uint64_t o
   if (needed != 0 && std::min({change.entry.zeros, target_zeros, offset_zeros}) < needed) return std::nullopt;
   const Arc start = change.entry.arc.plus(offset, width);
   if (start.span > all_ones(width) - target_arc.span) return std::nullopt;
-  const std::uint64_t nearest = upwards ? target_arc.first - start.last(width) : start.first - target_arc.last(width);
+  const std::uint64_t nearest =
+      upwards ? target_arc.first - start.last(width) : start.first - target_arc.last(width);
   const Arc distance{nearest & all_ones(width), start.span + target_arc.span};
   const std::uint64_t times = distance.high(width) / step;
   return times <= kCheckedSpan ? std::optional(times) : std::nullopt;
@@ -70,10 +73,11 @@ std::optional<std::uint64_t> by_inequalities(const Iterations& iterations, const
   for (const Unequal& fact : iterations.unequal) {
     if (fact.width != change.entry.width) continue;
     if (fact.x == change.header && fact.y <= iterations.last_before)
-      take(by_inequality(change, (fact.offset - change.header_offset) & all_ones(fact.width), fact.y, fact.y_arc, fact.y_zeros));
+      take(by_inequality(change, (fact.offset - change.header_offset) & all_ones(fact.width), fact.y,
+                         fact.y_arc, fact.y_zeros));
     if (fact.y == change.header && fact.x <= iterations.last_before)
-      take(by_inequality(change, (0 - fact.offset - change.header_offset) & all_ones(fact.width), fact.x, fact.x_arc,
-                         fact.x_zeros));
+      take(by_inequality(change, (0 - fact.offset - change.header_offset) & all_ones(fact.width), fact.x,
+                         fact.x_arc, fact.x_zeros));
   }
   return best;
 }
@@ -99,9 +103,9 @@ void Iterations::begins_again(const State& state, std::size_t first_watched, con
       change.steps = false;
     }
     const auto origin = names.origins.find(is.symbol);
-    change.halves = change.halves && is.offset == 0 && change.header_offset == 0 && origin != names.origins.end() &&
-                    origin->second.kind == Origin::Kind::quotient && origin->second.of == change.header &&
-                    (!was.arc.has(0, width) || !is.arc.has(0, width));
+    change.halves = change.halves && is.offset == 0 && change.header_offset == 0 &&
+                    origin != names.origins.end() && origin->second.kind == Origin::Kind::quotient &&
+                    origin->second.of == change.header && (!was.arc.has(0, width) || !is.arc.has(0, width));
   }
   if (first)
     unequal = state.unequal;
@@ -122,7 +126,8 @@ Bound bound_of(const Iterations& iterations) {
     if (change.halves) take(std::bit_width(change.entry.arc.high(change.entry.width)));
   }
   if (!counted && !iterations.receives) return {};
-  Bound bound{.is_proved = true, .in_activation = counted.value_or(kMost), .in_message = counted.value_or(kMost)};
+  Bound bound{
+      .is_proved = true, .in_activation = counted.value_or(kMost), .in_message = counted.value_or(kMost)};
   if (iterations.receives) {
     bound.in_activation = std::min(bound.in_activation, kMessagesPerActivation);
     // Between two messages at most one iteration ends: the one that the first message was received in.
@@ -142,7 +147,8 @@ Arc header_arc(const Iterations& iterations, const Change& change, const Bound& 
   };
   const bool fits = times(std::max<std::int64_t>(change.step_max, 0), up) &&
                     times(change.step_min < 0 ? -change.step_min : 0, down) &&
-                    !__builtin_add_overflow(up, down, &span) && !__builtin_add_overflow(span, change.entry.arc.span, &span);
+                    !__builtin_add_overflow(up, down, &span) &&
+                    !__builtin_add_overflow(span, change.entry.arc.span, &span);
   if (!fits || span >= all_ones(width)) return seen;
   const Arc counted{(change.entry.arc.first - down) & all_ones(width), span};
   return meet(seen, counted, width).value_or(seen);
@@ -168,8 +174,9 @@ std::uint8_t header_zeros(const Iterations& iterations, const Change& change) {
 }
 
 bool keep_distance(const Iterations& iterations, const Change& a, const Change& b) {
-  return iterations.places != 0 && a.entry.symbol == b.entry.symbol && a.entry.width == b.entry.width && a.steps && b.steps &&
-         a.step_min == a.step_max && b.step_min == b.step_max && a.step_min == b.step_min;
+  return iterations.places != 0 && a.entry.symbol == b.entry.symbol && a.entry.width == b.entry.width &&
+         a.steps && b.steps && a.step_min == a.step_max && b.step_min == b.step_max &&
+         a.step_min == b.step_min;
 }
 
 }  // namespace pgrid::control

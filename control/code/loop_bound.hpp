@@ -1,4 +1,5 @@
-// How often a loop can begin again, from what was seen at the places where it does. Rules and their proofs: docs/VERIFYING.md.
+// How often a loop can begin again, from what was seen at the places where it does. Rules and their proofs:
+// docs/VERIFYING.md.
 #pragma once
 
 #include <cstdint>
@@ -15,13 +16,13 @@ inline constexpr std::uint64_t kMessagesPerActivation = 32;
 /// One integer local that a loop changes.
 struct Change {
   std::uint32_t local = 0;
-  Symbol header = kZero;  // when an iteration begins it is this
+  Symbol header = kZero;            // when an iteration begins it is this
   std::uint64_t header_offset = 0;  // and so much more
-  Value entry;            // what it is before the first
-  std::optional<Arc> guess;  // where it was taken to lie when an iteration begins, to be checked
+  Value entry;                      // what it is before the first
+  std::optional<Arc> guess;         // where it was taken to lie when an iteration begins, to be checked
   // Over all places where the loop begins again:
-  Arc before, after;        // what it was when the iteration began, and what it is now
-  bool steps = true;        // now = before + step, the step a constant of the place
+  Arc before, after;  // what it was when the iteration began, and what it is now
+  bool steps = true;  // now = before + step, the step a constant of the place
   std::int64_t step_min = 0, step_max = 0;
   std::uint8_t step_zeros = 64;  // low bits that are 0 in each step
   bool halves = true;            // now = before divided by at least 2, and one of them is not 0
@@ -49,9 +50,10 @@ struct Bound {
 
 /// What `change.local` can be when an iteration begins, given what was seen: of an integer.
 [[nodiscard]] Arc header_arc(const Iterations& iterations, const Change& change, const Bound& bound);
-/// A narrower arc, which holds if it holds after each iteration that begins in it: a local that only grows does not fall below where it
-/// began. For the walk to check.
-[[nodiscard]] std::optional<Arc> guessed_arc(const Iterations& iterations, const Change& change, const Arc& safe);
+/// A narrower arc, which holds if it holds after each iteration that begins in it: a local that only grows
+/// does not fall below where it began. For the walk to check.
+[[nodiscard]] std::optional<Arc> guessed_arc(const Iterations& iterations, const Change& change,
+                                             const Arc& safe);
 [[nodiscard]] std::uint8_t header_zeros(const Iterations& iterations, const Change& change);
 
 /// Two locals that began at a known distance and were seen to make the same steps: they keep their distance.

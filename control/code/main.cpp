@@ -1,9 +1,12 @@
-// pgrid-compile: module on stdin, verdict and image on stdout, a refusal as one sentence on stderr. A child of control and of
-// `pgrid verify`, with limits of its own: a module that stalls or swells the analysis or the compiler ends this process and nothing else.
+// pgrid-compile: module on stdin, verdict and image on stdout, a refusal as one sentence on stderr. A child
+// of control and of `pgrid verify`, with limits of its own: a module that stalls or swells the analysis or
+// the compiler ends this process and nothing else.
 //
-//   pgrid-compile [--verify] --memory BYTES   exit 0: the verdict, JSON on one line; then the image, unless only to verify
+//   pgrid-compile [--verify] --memory BYTES   exit 0: the verdict, JSON on one line; then the image, unless
+//   only to verify
 //                                             1: refused or failed; 2: wrong arguments
-//   pgrid-compile --fingerprint               prints what images depend on: Wasmtime's version, configuration, CPU
+//   pgrid-compile --fingerprint               prints what images depend on: Wasmtime's version,
+//   configuration, CPU
 #include <malloc.h>
 #include <signal.h>
 #include <sys/mman.h>
@@ -38,19 +41,22 @@ using pgrid::fail;
 using pgrid::Result;
 
 constexpr std::size_t kMiB = 1u << 20;
-// CPU time over all threads. A module of 1 MiB takes some 2 s (bench/control/verify); 7 kB of nested loops would take 39.
+// CPU time over all threads. A module of 1 MiB takes some 2 s (bench/control/verify); 7 kB of nested loops
+// would take 39.
 constexpr rlim_t kCpuSeconds = 15, kCpuSecondsPerMiB = 15, kCpuSecondsMax = 120;
 // What can be written to: a module of 1 MiB takes some 20 MiB.
 [[maybe_unused]] constexpr rlim_t kDataBytes = 256 * kMiB, kDataBytesPerByte = 64;
-[[maybe_unused]] constexpr rlim_t kReserved = 6ull << 30;  // addresses besides: 4 GiB and guards for one pool place, stacks, arenas
-constexpr rlim_t kFileSize = 1ull << 30;      // bytes of the image
+[[maybe_unused]] constexpr rlim_t kReserved =
+    6ull << 30;  // addresses besides: 4 GiB and guards for one pool place, stacks, arenas
+constexpr rlim_t kFileSize = 1ull << 30;  // bytes of the image
 constexpr rlim_t kFiles = 64;
-constexpr int kNice = 10;                     // poll and worker cores go first
-constexpr std::size_t kModuleMax = 64u << 20; // bytes; the most that node.toml allows
+constexpr int kNice = 10;                      // poll and worker cores go first
+constexpr std::size_t kModuleMax = 64u << 20;  // bytes; the most that node.toml allows
 
 void limit(int resource, rlim_t value) {
   const rlimit both{value, value};
-  (void)::setrlimit(static_cast<__rlimit_resource_t>(resource), &both);  // lower limits that are there already hold
+  (void)::setrlimit(static_cast<__rlimit_resource_t>(resource),
+                    &both);  // lower limits that are there already hold
 }
 
 int say(const std::string& sentence, int status) {
@@ -66,7 +72,8 @@ Result<std::vector<std::byte>> read_all(int fd) {
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) return pgrid::fail_errno("read the module", errno);
     used += static_cast<std::size_t>(n);
-    if (used > kModuleMax) return fail(Errc::invalid_argument, "the module is refused", "it is larger than 64 MiB");
+    if (used > kModuleMax)
+      return fail(Errc::invalid_argument, "the module is refused", "it is larger than 64 MiB");
     if (n == 0) {
       bytes.resize(used);
       return bytes;
@@ -98,14 +105,16 @@ int check_here(std::uint64_t memory_bytes, pgrid::control::Effort effort) {
   const auto module = read_all(STDIN_FILENO);
   if (!module) return say(module.error().sentence(), 1);
   limit_for(module->size());
-  // Give back what is freed, and keep few heaps: for 1 MiB of module that is 27 MB instead of 34 (bench/control/verify).
+  // Give back what is freed, and keep few heaps: for 1 MiB of module that is 27 MB instead of 34
+  // (bench/control/verify).
   (void)::mallopt(M_ARENA_MAX, 2);
   (void)::mallopt(M_TRIM_THRESHOLD, 64 << 10);
   (void)::mallopt(M_MMAP_THRESHOLD, 64 << 10);
   auto compiled = pgrid::control::check_function(*module, memory_bytes, effort);
   if (!compiled) return say(compiled.error().sentence(), 1);
   compiled->verdict += '\n';
-  for (const std::span<const std::byte> part : {std::as_bytes(std::span(compiled->verdict)), std::span<const std::byte>(compiled->image)})
+  for (const std::span<const std::byte> part :
+       {std::as_bytes(std::span(compiled->verdict)), std::span<const std::byte>(compiled->image)})
     if (auto written = write_all(STDOUT_FILENO, part); !written) return say(written.error().sentence(), 1);
   return 0;
 }
@@ -114,15 +123,19 @@ int check_here(std::uint64_t memory_bytes, pgrid::control::Effort effort) {
 std::string sentence_of(int signal) {
   const std::string remedy = "; make it smaller, or its functions less deeply nested";
   if (signal == SIGXCPU || signal == SIGKILL)
-    return "the module is refused: checking or compiling it takes more CPU time than a module of its size may cost" + remedy;
+    return "the module is refused: checking or compiling it takes more CPU time than a module of its size "
+           "may cost" +
+           remedy;
   if (signal == SIGABRT)
-    return "the module is refused: checking or compiling it takes more memory than a module of its size may cost" + remedy;
+    return "the module is refused: checking or compiling it takes more memory than a module of its size may "
+           "cost" +
+           remedy;
   return "the module is refused: it breaks the checker or the compiler (signal " + std::to_string(signal) +
          "), a process of its own that nothing else depends on" + remedy;
 }
 
-/// The work is done in a child of ours, whose end by a signal becomes a sentence. What it says itself counts only if it ends well:
-/// libraries write long farewells.
+/// The work is done in a child of ours, whose end by a signal becomes a sentence. What it says itself counts
+/// only if it ends well: libraries write long farewells.
 int check(std::uint64_t memory_bytes, pgrid::control::Effort effort) {
   const int text = ::memfd_create("pgrid-compile-text", MFD_CLOEXEC);
   if (text < 0) return say(pgrid::fail_errno("start the checker", errno).error().sentence(), 1);
@@ -160,13 +173,18 @@ int main(int count, char** values) {
   const std::string_view number = asks ? arguments[1] : "";
   const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), memory_bytes);
   if (!asks || error != std::errc() || end != number.data() + number.size() || memory_bytes == 0)
-    return say("give [--verify] --memory BYTES, or --fingerprint; the module comes on stdin, verdict and image go to stdout", 2);
+    return say(
+        "give [--verify] --memory BYTES, or --fingerprint; the module comes on stdin, verdict and image go "
+        "to stdout",
+        2);
 
   limit(RLIMIT_FSIZE, kFileSize);
   limit(RLIMIT_NOFILE, kFiles);
   limit(RLIMIT_CORE, 0);
   ::signal(SIGXFSZ, SIG_IGN);  // write fails instead, and says so
   (void)::setpriority(PRIO_PROCESS, 0, kNice);
-  if (auto dropped = pgrid::sandbox::give_up_capabilities(); !dropped) return say(dropped.error().sentence(), 1);
-  return check(memory_bytes, only_verify ? pgrid::control::Effort::verify_only : pgrid::control::Effort::compile);
+  if (auto dropped = pgrid::sandbox::give_up_capabilities(); !dropped)
+    return say(dropped.error().sentence(), 1);
+  return check(memory_bytes,
+               only_verify ? pgrid::control::Effort::verify_only : pgrid::control::Effort::compile);
 }

@@ -12,12 +12,14 @@ using code::Instruction;
 using code::Op;
 
 std::uint64_t sum(std::uint64_t a, std::uint64_t b) { return a > kEndless - b ? kEndless : a + b; }
-std::uint64_t product(std::uint64_t a, std::uint64_t b) { return a != 0 && b > kEndless / a ? kEndless : a * b; }
+std::uint64_t product(std::uint64_t a, std::uint64_t b) {
+  return a != 0 && b > kEndless / a ? kEndless : a * b;
+}
 
 Steps both(std::uint64_t steps) { return {steps, steps}; }
 
-/// The longest way through the function's blocks. Inside a loop ways are counted from the beginning of an iteration; when the loop
-/// ends, all earlier iterations are put in front of the ways that lead out of it.
+/// The longest way through the function's blocks. Inside a loop ways are counted from the beginning of an
+/// iteration; when the loop ends, all earlier iterations are put in front of the ways that lead out of it.
 class LongestWay {
  public:
   LongestWay(const code::Function& function, const WalkResult& walked, std::uint64_t memory_bytes,
@@ -27,7 +29,8 @@ class LongestWay {
   Steps run() {
     frames_.push_back({.block = 0});
     now_ = Steps{};
-    for (std::size_t at = 0; at < function_.instructions.size() && !frames_.empty(); ++at) step(function_.instructions[at], at);
+    for (std::size_t at = 0; at < function_.instructions.size() && !frames_.empty(); ++at)
+      step(function_.instructions[at], at);
     return end_;
   }
 
@@ -36,10 +39,10 @@ class LongestWay {
   struct Frame {
     std::uint32_t block = 0;
     Op op = Op::block;
-    Way out;         // to its end
-    Way otherwise;   // if_: to its else
-    Way again;       // loop: to its beginning, from there
-    Way before;      // loop: to its first iteration
+    Way out;                                   // to its end
+    Way otherwise;                             // if_: to its else
+    Way again;                                 // loop: to its beginning, from there
+    Way before;                                // loop: to its first iteration
     std::map<std::size_t, Steps> out_of_loop;  // loop: to frames around it, by index
   };
 
@@ -80,17 +83,20 @@ class LongestWay {
         now_ = frames_.back().otherwise;
         frames_.back().otherwise.reset();
         return;
-      case Op::end: return close();
+      case Op::end:
+        return close();
       case Op::br:
         jump(in.a);
         now_.reset();
         return;
-      case Op::br_if: return jump(in.a);
+      case Op::br_if:
+        return jump(in.a);
       case Op::br_table:
         for (std::uint64_t i = 0; i < in.b; ++i) jump(function_.targets[in.a + i]);
         now_.reset();
         return;
-      case Op::unreachable:  // a trap ends everything, so what follows the call is not run either: a return is no shorter
+      case Op::unreachable:  // a trap ends everything, so what follows the call is not run either: a return
+                             // is no shorter
       case Op::return_:
         jump(static_cast<std::uint32_t>(frames_.size() - 1));
         now_.reset();
@@ -100,8 +106,10 @@ class LongestWay {
         if (now_) now_ = now_->plus(callee_steps_(in));
         return;
       case Op::copies_bytes:
-      case Op::copies_elements: return copies(in, at);
-      default: return;
+      case Op::copies_elements:
+        return copies(in, at);
+      default:
+        return;
     }
   }
 
@@ -109,7 +117,8 @@ class LongestWay {
     if (!now_) return;
     const auto found = walked_.copied.find(static_cast<std::uint32_t>(at));
     const std::uint64_t most = found == walked_.copied.end() ? kEndless : found->second;
-    const std::uint64_t bytes = in.op == Op::copies_bytes ? std::min(most, memory_bytes_) : product(most, sizeof(void*));
+    const std::uint64_t bytes =
+        in.op == Op::copies_bytes ? std::min(most, memory_bytes_) : product(most, sizeof(void*));
     now_ = now_->plus(both(bytes / kBytesPerStep + 1));
   }
 

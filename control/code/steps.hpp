@@ -1,5 +1,6 @@
-// The most steps that a function can take, given how often its loops run. A step is one WebAssembly instruction executed; one that copies
-// takes a step more for every 16 bytes, and a host call as many as its message may be long.
+// The most steps that a function can take, given how often its loops run. A step is one WebAssembly
+// instruction executed; one that copies takes a step more for every 16 bytes, and a host call as many as its
+// message may be long.
 #pragma once
 
 #include <cstdint>
@@ -16,7 +17,8 @@ inline constexpr std::uint64_t kHostCallSteps = 1088 / kBytesPerStep;  // the la
 
 struct Steps {
   std::uint64_t in_activation = 0;  // from call to return
-  std::uint64_t in_message = 0;     // the most that lies between two messages received, or before the first, or after the last
+  std::uint64_t in_message =
+      0;  // the most that lies between two messages received, or before the first, or after the last
 
   [[nodiscard]] Steps plus(const Steps& other) const;
   [[nodiscard]] Steps times(const Bound& bound) const;
@@ -24,7 +26,8 @@ struct Steps {
 };
 
 /// `callee_steps`: of a call, direct or not.
-[[nodiscard]] Steps steps_of(const code::Function& function, const WalkResult& walked, std::uint64_t memory_bytes,
+[[nodiscard]] Steps steps_of(const code::Function& function, const WalkResult& walked,
+                             std::uint64_t memory_bytes,
                              const std::function<Steps(const code::Instruction&)>& callee_steps);
 
 }  // namespace pgrid::control

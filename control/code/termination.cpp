@@ -122,11 +122,14 @@ class Termination {
   /// Callers before callees, so that a callee is walked with what all its callers give it.
   void walk_all() {
     Surroundings around = surroundings();
-    around.on_call = [this](std::uint32_t callee, std::span<const Value> operands) { note_call(callee, operands); };
+    around.on_call = [this](std::uint32_t callee, std::span<const Value> operands) {
+      note_call(callee, operands);
+    };
     const auto order = graph_.order();
     for (auto node = order.rbegin(); node != order.rend(); ++node) {
       if (!has_code(*node)) continue;
-      if (!graph_.is_recursive(*node)) walked_[*node] = walk(module_.functions[*node], parameters_[*node], around, work_);
+      if (!graph_.is_recursive(*node))
+        walked_[*node] = walk(module_.functions[*node], parameters_[*node], around, work_);
       if (!walked_[*node].finished)
         for (const std::uint32_t callee : graph_.callees(*node))
           if (!graph_.is_group(callee)) open_parameters_of(callee);
@@ -204,9 +207,11 @@ class Termination {
 
   static std::string reason_of(const LoopFinding& loop) {
     if (loop.receives)
-      return "a loop calls receive, and may go on although it got no message: go on only while receive gives more than 0";
+      return "a loop calls receive, and may go on although it got no message: go on only while receive gives "
+             "more than 0";
     if (loop.counts)
-      return "a loop counts, but towards a number that nobody checked: compare with a constant, or check or mask that number first";
+      return "a loop counts, but towards a number that nobody checked: compare with a constant, or check or "
+             "mask that number first";
     return "a loop has nothing that counts towards its end by constant steps";
   }
 
@@ -259,7 +264,8 @@ std::vector<EntryFinding> find_termination(const code::Module& module, std::uint
   if (module.start) entries.push_back({.name = "start", .function = *module.start});
   for (const char* name : {"pg_init", "pg_activate"})
     for (const code::Export& one : module.exports)
-      if (one.name == name && one.kind == code::Kind::function) entries.push_back({.name = name, .function = one.index});
+      if (one.name == name && one.kind == code::Kind::function)
+        entries.push_back({.name = name, .function = one.index});
   return Termination(module, memory_bytes, std::move(entries)).run();
 }
 

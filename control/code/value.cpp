@@ -7,36 +7,55 @@ namespace {
 
 using code::Op;
 
-constexpr int kDepthMax = 8;          // conditions of conditions
+constexpr int kDepthMax = 8;  // conditions of conditions
 constexpr std::size_t kUnequalMax = 8;
 
 Op opposite(Op op) {
   switch (op) {
-    case Op::eq: return Op::ne;
-    case Op::ne: return Op::eq;
-    case Op::lt_s: return Op::ge_s;
-    case Op::lt_u: return Op::ge_u;
-    case Op::gt_s: return Op::le_s;
-    case Op::gt_u: return Op::le_u;
-    case Op::le_s: return Op::gt_s;
-    case Op::le_u: return Op::gt_u;
-    case Op::ge_s: return Op::lt_s;
-    default: return Op::lt_u;
+    case Op::eq:
+      return Op::ne;
+    case Op::ne:
+      return Op::eq;
+    case Op::lt_s:
+      return Op::ge_s;
+    case Op::lt_u:
+      return Op::ge_u;
+    case Op::gt_s:
+      return Op::le_s;
+    case Op::gt_u:
+      return Op::le_u;
+    case Op::le_s:
+      return Op::gt_s;
+    case Op::le_u:
+      return Op::gt_u;
+    case Op::ge_s:
+      return Op::lt_s;
+    default:
+      return Op::lt_u;
   }
 }
 
 /// The comparison with its sides exchanged.
 Op mirrored(Op op) {
   switch (op) {
-    case Op::lt_s: return Op::gt_s;
-    case Op::lt_u: return Op::gt_u;
-    case Op::gt_s: return Op::lt_s;
-    case Op::gt_u: return Op::lt_u;
-    case Op::le_s: return Op::ge_s;
-    case Op::le_u: return Op::ge_u;
-    case Op::ge_s: return Op::le_s;
-    case Op::ge_u: return Op::le_u;
-    default: return op;
+    case Op::lt_s:
+      return Op::gt_s;
+    case Op::lt_u:
+      return Op::gt_u;
+    case Op::gt_s:
+      return Op::lt_s;
+    case Op::gt_u:
+      return Op::lt_u;
+    case Op::le_s:
+      return Op::ge_s;
+    case Op::le_u:
+      return Op::ge_u;
+    case Op::ge_s:
+      return Op::le_s;
+    case Op::ge_u:
+      return Op::le_u;
+    default:
+      return op;
   }
 }
 
@@ -53,14 +72,19 @@ std::optional<Arc> allowed(Op op, const Arc& y, unsigned width) {
   const std::uint64_t high = is_signed ? y.signed_high(width) : y.high(width);
   switch (op) {
     case Op::lt_s:
-    case Op::lt_u: return high == 0 ? std::nullopt : std::optional(Arc::between(turn, (high - 1) ^ turn, width));
+    case Op::lt_u:
+      return high == 0 ? std::nullopt : std::optional(Arc::between(turn, (high - 1) ^ turn, width));
     case Op::le_s:
-    case Op::le_u: return Arc::between(turn, high ^ turn, width);
+    case Op::le_u:
+      return Arc::between(turn, high ^ turn, width);
     case Op::gt_s:
-    case Op::gt_u: return low == ones ? std::nullopt : std::optional(Arc::between((low + 1) ^ turn, ones ^ turn, width));
+    case Op::gt_u:
+      return low == ones ? std::nullopt : std::optional(Arc::between((low + 1) ^ turn, ones ^ turn, width));
     case Op::ge_s:
-    case Op::ge_u: return Arc::between(low ^ turn, ones ^ turn, width);
-    default: return Arc::any(width);
+    case Op::ge_u:
+      return Arc::between(low ^ turn, ones ^ turn, width);
+    default:
+      return Arc::any(width);
   }
 }
 
@@ -123,16 +147,19 @@ bool assume(State& state, const Names& names, const Value& value, bool truth, in
   if (value.condition != 0 && depth < kDepthMax) {
     const Condition& condition = names.conditions[value.condition];
     switch (condition.op) {
-      case Op::eqz: return assume(state, names, condition.x, !truth, depth + 1);
-      case Op::and_:  // both are not 0, when the result is not
-      case Op::or_: { // both are 0, when the result is
+      case Op::eqz:
+        return assume(state, names, condition.x, !truth, depth + 1);
+      case Op::and_:   // both are not 0, when the result is not
+      case Op::or_: {  // both are 0, when the result is
         const bool says_both = truth == (condition.op == Op::and_);
-        if (says_both && !(assume(state, names, condition.x, truth, depth + 1) && assume(state, names, condition.y, truth, depth + 1)))
+        if (says_both && !(assume(state, names, condition.x, truth, depth + 1) &&
+                           assume(state, names, condition.y, truth, depth + 1)))
           return false;
         break;
       }
       default:
-        return assume_comparison(state, names, truth ? condition.op : opposite(condition.op), condition.x, condition.y);
+        return assume_comparison(state, names, truth ? condition.op : opposite(condition.op), condition.x,
+                                 condition.y);
     }
   }
   return assume_comparison(state, names, truth ? Op::ne : Op::eq, value, Value::constant(0, value.width));
@@ -179,8 +206,10 @@ void join(std::vector<Unequal>& into, const std::vector<Unequal>& other) {
 }
 
 void join(State& into, const State& other, Names& names) {
-  for (std::size_t i = 0; i < into.locals.size(); ++i) into.locals[i] = join(into.locals[i], other.locals[i], names);
-  for (std::size_t i = 0; i < into.stack.size(); ++i) into.stack[i] = join(into.stack[i], other.stack[i], names);
+  for (std::size_t i = 0; i < into.locals.size(); ++i)
+    into.locals[i] = join(into.locals[i], other.locals[i], names);
+  for (std::size_t i = 0; i < into.stack.size(); ++i)
+    into.stack[i] = join(into.stack[i], other.stack[i], names);
   for (std::size_t i = 0; i < into.watched.size(); ++i) {
     // Both are the same number, known to a different degree.
     into.watched[i].arc = join(into.watched[i].arc, other.watched[i].arc, into.watched[i].width);

@@ -11,8 +11,9 @@
 
 namespace pgrid::control {
 
-/// A number that some instruction gave, or that a loop began an iteration with. Equal symbols stand for equal numbers for as long as
-/// the point is not passed again: a loop gives new symbols to all that it changes. 0 is the number 0, so constants are offsets from it.
+/// A number that some instruction gave, or that a loop began an iteration with. Equal symbols stand for equal
+/// numbers for as long as the point is not passed again: a loop gives new symbols to all that it changes. 0
+/// is the number 0, so constants are offsets from it.
 using Symbol = std::uint32_t;
 inline constexpr Symbol kZero = 0;
 
@@ -97,7 +98,8 @@ struct State {
 [[nodiscard]] bool assume(State& state, const Names& names, const Value& value, bool truth);
 
 /// Where `value` lies when `condition` holds, or does not; nothing: that cannot be.
-[[nodiscard]] std::optional<Arc> arc_if(const Names& names, const Value& value, const Value& condition, bool truth);
+[[nodiscard]] std::optional<Arc> arc_if(const Names& names, const Value& value, const Value& condition,
+                                        bool truth);
 
 /// Keeps what both lists say.
 void join(std::vector<Unequal>& into, const std::vector<Unequal>& other);
@@ -105,7 +107,8 @@ void join(std::vector<Unequal>& into, const std::vector<Unequal>& other);
 /// Makes `into` hold on the paths of both.
 void join(State& into, const State& other, Names& names);
 
-/// A loop's bound that comes from more numbers than this is taken for no bound at all: what nobody checked, or only its sign.
+/// A loop's bound that comes from more numbers than this is taken for no bound at all: what nobody checked,
+/// or only its sign.
 inline constexpr std::uint64_t kCheckedSpan = 1u << 28;
 
 }  // namespace pgrid::control

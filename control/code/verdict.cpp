@@ -60,7 +60,8 @@ Json verdict_of(const code::Module& module, std::uint64_t module_bytes, std::uin
             {"start", module.start.has_value()}};
   json["imports"] = Json::array();
   for (const code::Import& import : module.imports)
-    if (json["imports"].size() < kNamesShown) json["imports"].push_back(shown(import.module) + "." + shown(import.name));
+    if (json["imports"].size() < kNamesShown)
+      json["imports"].push_back(shown(import.module) + "." + shown(import.name));
   json["exports"] = Json::array();
   for (const code::Export& one : module.exports)
     if (json["exports"].size() < kNamesShown) json["exports"].push_back(shown(one.name));
@@ -79,7 +80,8 @@ Json verdict_of(const code::Module& module, std::uint64_t module_bytes, std::uin
   return json;
 }
 
-Json verdict_without_analysis(std::uint64_t module_bytes, std::uint64_t memory_bytes, const std::string& why) {
+Json verdict_without_analysis(std::uint64_t module_bytes, std::uint64_t memory_bytes,
+                              const std::string& why) {
   Json json{{"format", 1},
             {"analysed", false},
             {"module_bytes", module_bytes},
@@ -99,7 +101,8 @@ std::string short_form(const Json& verdict) {
   if (all)
     for (const Json& entry : *entries) {
       all = all && entry.is_object() && entry.value("proved", false);
-      if (all && entry.value("entry", "") == "pg_activate") steps = entry.value("steps_per_message", std::uint64_t{0});
+      if (all && entry.value("entry", "") == "pg_activate")
+        steps = entry.value("steps_per_message", std::uint64_t{0});
     }
   if (!all) return "termination not proved; bounded by its time limit";
   return "terminates within " + grouped(steps) + " steps per message";

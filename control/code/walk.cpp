@@ -35,15 +35,18 @@ void Walk::step(const Instruction& in) {
       ++at_;
       if (!failed_ && !is_live_) skip();
       return;
-    case Op::else_: return otherwise();
-    case Op::end: return close(in);
+    case Op::else_:
+      return otherwise();
+    case Op::end:
+      return close(in);
     case Op::br:
       jump(in.a, state_);
       return skip();
     case Op::return_:
       jump(static_cast<std::uint32_t>(frames_.size() - 1), state_);
       return skip();
-    case Op::unreachable: return skip();
+    case Op::unreachable:
+      return skip();
     case Op::br_if: {
       const Value condition = pop();
       State taken = state_;
@@ -64,7 +67,8 @@ void Walk::step(const Instruction& in) {
         if (!failed_) jump(depth, state_);
       return skip();
     }
-    default: break;
+    default:
+      break;
   }
   plain(in);
   ++at_;
@@ -72,33 +76,43 @@ void Walk::step(const Instruction& in) {
 
 void Walk::plain(const Instruction& in) {
   switch (in.op) {
-    case Op::call: return call(in.a, module_.functions[in.a].type);
+    case Op::call:
+      return call(in.a, module_.functions[in.a].type);
     case Op::call_indirect:
       (void)pop();
       return call(code::kNothing, in.a);
-    case Op::drop: (void)pop(); return;
+    case Op::drop:
+      (void)pop();
+      return;
     case Op::select: {
       const Value condition = pop(), y = pop(), x = pop();
       return push(select(x, y, condition, names_));
     }
-    case Op::local_get: return push(state_.locals[in.a]);
-    case Op::local_set: state_.locals[in.a] = pop(); return;
+    case Op::local_get:
+      return push(state_.locals[in.a]);
+    case Op::local_set:
+      state_.locals[in.a] = pop();
+      return;
     case Op::local_tee:
       if (!state_.stack.empty()) state_.locals[in.a] = state_.stack.back();
       return;
-    case Op::constant: return push(Value::constant(in.b, in.width));
+    case Op::constant:
+      return push(Value::constant(in.b, in.width));
     case Op::load:
       (void)pop();
       return push(loaded(in, names_));
-    case Op::memory_size: return push(names_.unknown(32, Arc::between(0, 65536, 32)));
+    case Op::memory_size:
+      return push(names_.unknown(32, Arc::between(0, 65536, 32)));
     case Op::eqz:
     case Op::wrap:
     case Op::extend_s:
     case Op::extend_u:
     case Op::sign_extend:
-    case Op::count_bits: return push(compute(in, pop(), names_));
+    case Op::count_bits:
+      return push(compute(in, pop(), names_));
     case Op::copies_bytes:
-    case Op::copies_elements: return copies(in);
+    case Op::copies_elements:
+      return copies(in);
     case Op::other:
       for (int i = 0; i < in.pops; ++i) (void)pop();
       return push_unknown(in.gives);
@@ -117,7 +131,8 @@ void Walk::copies(const Instruction& in) {
   push_unknown(in.gives);
 }
 
-WalkResult walk(const code::Function& function, std::span<const Arc> parameters, const Surroundings& around, Work& work) {
+WalkResult walk(const code::Function& function, std::span<const Arc> parameters, const Surroundings& around,
+                Work& work) {
   return Walk(function, around, work).run(parameters);
 }
 

@@ -1,6 +1,7 @@
-// Abstract execution of one function: all of its paths at once, with what is known of its values instead of the values. Each loop's body
-// is walked twice: the first time nothing is believed of what the loop changes, the second time what the first has shown, and a guess that
-// the walk itself must confirm, or a third one does without.
+// Abstract execution of one function: all of its paths at once, with what is known of its values instead of
+// the values. Each loop's body is walked twice: the first time nothing is believed of what the loop changes,
+// the second time what the first has shown, and a guess that the walk itself must confirm, or a third one
+// does without.
 #pragma once
 
 #include <cstdint>
@@ -17,11 +18,12 @@ namespace pgrid::control {
 
 /// What a caller may rely on.
 struct Summary {
-  std::vector<Arc> results;        // by result; of those that are no integers: nothing
-  bool gives_received = false;     // its one result is what receive gave during that call
+  std::vector<Arc> results;     // by result; of those that are no integers: nothing
+  bool gives_received = false;  // its one result is what receive gave during that call
 };
 
-/// What the analysis may still do, so that a hostile module costs a bounded time. One unit is about a value looked at.
+/// What the analysis may still do, so that a hostile module costs a bounded time. One unit is about a value
+/// looked at.
 struct Work {
   std::uint64_t left = 0;
   bool take(std::uint64_t units) {
@@ -39,11 +41,12 @@ struct LoopFinding {
 };
 
 struct WalkResult {
-  bool finished = false;                // else there was too much to do, and nothing below holds
-  std::vector<LoopFinding> loops;       // by block
-  std::unordered_map<std::uint32_t, std::uint64_t> copied;  // by instruction: the most that a copying one moves
+  bool finished = false;           // else there was too much to do, and nothing below holds
+  std::vector<LoopFinding> loops;  // by block
+  std::unordered_map<std::uint32_t, std::uint64_t>
+      copied;  // by instruction: the most that a copying one moves
   Summary summary;
-  std::size_t stack_max = 0;            // values on the operand stack
+  std::size_t stack_max = 0;  // values on the operand stack
 };
 
 struct Surroundings {
@@ -56,7 +59,7 @@ struct Surroundings {
 };
 
 /// `parameters`: where they lie, by parameter; shorter: nothing is known.
-[[nodiscard]] WalkResult walk(const code::Function& function, std::span<const Arc> parameters, const Surroundings& around,
-                              Work& work);
+[[nodiscard]] WalkResult walk(const code::Function& function, std::span<const Arc> parameters,
+                              const Surroundings& around, Work& work);
 
 }  // namespace pgrid::control

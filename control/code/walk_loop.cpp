@@ -1,4 +1,5 @@
-// A loop in the walk over a function: walked once with nothing believed of what it changes, then with what that has shown.
+// A loop in the walk over a function: walked once with nothing believed of what it changes, then with what
+// that has shown.
 #include "control/code/walker.hpp"
 
 namespace pgrid::control {
@@ -12,7 +13,8 @@ constexpr std::size_t kCompanions = 64;  // locals of a loop that others are com
 
 bool guesses_hold(const OpenBlock& frame) {
   return std::ranges::all_of(frame.iterations.changes, [&](const Change& change) {
-    return !change.guess || frame.iterations.places == 0 || change.guess->has_all(change.after, change.entry.width);
+    return !change.guess || frame.iterations.places == 0 ||
+           change.guess->has_all(change.after, change.entry.width);
   });
 }
 
@@ -20,7 +22,8 @@ bool guesses_hold(const OpenBlock& frame) {
 
 void Walk::enter_loop(const Block& block) {
   OpenBlock& frame = frames_.back();
-  if (!charge(block.end - block.begin + state_.size() + state_.locals.size() / 8) || !keep(frame, state_.size()))
+  if (!charge(block.end - block.begin + state_.size() + state_.locals.size() / 8) ||
+      !keep(frame, state_.size()))
     return;
   frame.otherwise = state_;
   frame.conditions = names_.conditions.size();
@@ -58,7 +61,8 @@ void Walk::begin_iteration(OpenBlock& frame) {
         if (!keep_distance(*seen, seen->changes[other], seen->changes[i])) continue;
         const Change& companion = frame.iterations.changes[other];
         header.symbol = companion.header;
-        header.offset = (companion.header_offset + change.entry.offset - companion.entry.offset) & all_ones(width);
+        header.offset =
+            (companion.header_offset + change.entry.offset - companion.entry.offset) & all_ones(width);
         break;
       }
     }

@@ -1,5 +1,5 @@
-// The walk over one function (walk.hpp), from inside: its open blocks, jumps, and what it keeps count of. Loops are in walk_loop.cpp,
-// single instructions in walk.cpp.
+// The walk over one function (walk.hpp), from inside: its open blocks, jumps, and what it keeps count of.
+// Loops are in walk_loop.cpp, single instructions in walk.cpp.
 #pragma once
 
 #include <algorithm>
@@ -9,21 +9,22 @@
 
 namespace pgrid::control {
 
-inline constexpr std::size_t kBlocksMax = 4096;           // blocks within blocks
-inline constexpr std::size_t kStatesMax = 250'000;         // values in states that wait for others, some 16 MB
-inline constexpr std::uint64_t kWorkPerFunction = 1u << 20;  // and so much again for each of its instructions:
+inline constexpr std::size_t kBlocksMax = 4096;     // blocks within blocks
+inline constexpr std::size_t kStatesMax = 250'000;  // values in states that wait for others, some 16 MB
+inline constexpr std::uint64_t kWorkPerFunction = 1u
+                                                  << 20;  // and so much again for each of its instructions:
 inline constexpr std::uint64_t kWorkPerInstruction = 512;
 
 /// A block that is open where the walk is.
 struct OpenBlock {
   code::Op op = code::Op::block;
   std::uint32_t block = 0;
-  std::size_t height = 0;   // of the operand stack below it
-  std::size_t watched = 0;  // values watched below it
-  std::optional<State> out;       // of all that has left by its end so far
+  std::size_t height = 0;          // of the operand stack below it
+  std::size_t watched = 0;         // values watched below it
+  std::optional<State> out;        // of all that has left by its end so far
   std::optional<State> otherwise;  // if_: where its else begins. loop: before its first iteration
   bool in_else = false;
-  std::size_t kept = 0;            // values in those
+  std::size_t kept = 0;  // values in those
   // Of a loop:
   int walks = 0;               // begun through its body
   std::size_t conditions = 0;  // before it
@@ -74,7 +75,7 @@ class Walk {
     for (std::size_t i = 0; i < type.parameters.size(); ++i) {
       const std::uint8_t width = type.parameters[i];
       state_.locals.push_back(i < parameters.size() && width != 1 ? names_.unknown(width, parameters[i])
-                                                                 : names_.unknown(width));
+                                                                  : names_.unknown(width));
     }
     for (const code::Locals& locals : function_.locals) {
       if (!charge(locals.count) || !keep(body, locals.count)) return false;
@@ -102,7 +103,9 @@ class Walk {
 
   // --- blocks
 
-  [[nodiscard]] const code::Block& block_of(const OpenBlock& frame) const { return function_.blocks[frame.block]; }
+  [[nodiscard]] const code::Block& block_of(const OpenBlock& frame) const {
+    return function_.blocks[frame.block];
+  }
 
   [[nodiscard]] std::size_t results_of(const OpenBlock& frame) const {
     if (frame.block == 0) return module_.types[function_.type].results.size();
@@ -138,14 +141,16 @@ class Walk {
   /// Which locals the loop changes, found by reading its body.
   void enter_loop(const code::Block& block);
 
-  /// The state at the loop's header: what it changes is new each time, and lies where the first walk has shown.
+  /// The state at the loop's header: what it changes is new each time, and lies where the first walk has
+  /// shown.
   void begin_iteration(OpenBlock& frame);
 
   void close(const code::Instruction& in) {
     OpenBlock& frame = frames_.back();
     if (frame.op == code::Op::loop) return close_loop();
     if (is_live_) leave(frames_.size() - 1, state_);
-    if (frame.op == code::Op::if_ && !frame.in_else && frame.otherwise && block_of(frame).otherwise == code::kNothing) {
+    if (frame.op == code::Op::if_ && !frame.in_else && frame.otherwise &&
+        block_of(frame).otherwise == code::kNothing) {
       const State otherwise = std::move(*frame.otherwise);
       leave(frames_.size() - 1, otherwise);
     }
@@ -196,13 +201,15 @@ class Walk {
     const std::size_t target = frames_.size() - 1 - depth;
     OpenBlock& frame = frames_[target];
     if (frame.op == code::Op::loop && target != 0) {
-      if (charge(frame.iterations.changes.size() + 1)) frame.iterations.begins_again(state, frame.watched, names_);
+      if (charge(frame.iterations.changes.size() + 1))
+        frame.iterations.begins_again(state, frame.watched, names_);
       return;
     }
     leave(target, state);
   }
 
-  /// `state` goes on behind frame `target`. While a loop between is walked the first time that is not believed yet.
+  /// `state` goes on behind frame `target`. While a loop between is walked the first time that is not
+  /// believed yet.
   void leave(std::size_t target, const State& state) {
     if (!dry_.empty() && dry_.back() > target) return;
     OpenBlock& frame = frames_[target];
@@ -215,9 +222,11 @@ class Walk {
     if (target == 0) note_return(state, results);
     State there;
     there.locals = state.locals;
-    there.watched.assign(state.watched.begin(), state.watched.begin() + static_cast<std::ptrdiff_t>(frame.watched));
+    there.watched.assign(state.watched.begin(),
+                         state.watched.begin() + static_cast<std::ptrdiff_t>(frame.watched));
     there.stack.assign(state.stack.begin(), state.stack.begin() + static_cast<std::ptrdiff_t>(frame.height));
-    there.stack.insert(there.stack.end(), state.stack.end() - static_cast<std::ptrdiff_t>(results), state.stack.end());
+    there.stack.insert(there.stack.end(), state.stack.end() - static_cast<std::ptrdiff_t>(results),
+                       state.stack.end());
     there.unequal = state.unequal;
     there.received = state.received;
     if (frame.out) {
@@ -234,7 +243,8 @@ class Walk {
     if (received) {
       const Value& value = state.stack.back();
       const auto origin = names_.origins.find(value.symbol);
-      received = value.offset == 0 && origin != names_.origins.end() && origin->second.kind == Origin::Kind::receive;
+      received =
+          value.offset == 0 && origin != names_.origins.end() && origin->second.kind == Origin::Kind::receive;
     }
     result_.summary.gives_received = result_.summary.gives_received && received;
   }

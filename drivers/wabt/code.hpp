@@ -11,15 +11,58 @@ namespace pgrid::code {
 
 inline constexpr std::uint32_t kNothing = ~0u;
 
-/// Instructions that change integers or the flow of control have a name; all others are `other`, which takes values and
-/// gives values that nobody knows.
+/// Instructions that change integers or the flow of control have a name; all others are `other`, which takes
+/// values and gives values that nobody knows.
 enum class Op : std::uint8_t {
-  other, unreachable, block, loop, if_, else_, end, br, br_if, br_table, return_, call, call_indirect,
-  drop, select, local_get, local_set, local_tee, constant,
-  add, sub, mul, div_u, rem_s, rem_u, and_, or_, xor_, shl, shr_s, shr_u,
+  other,
+  unreachable,
+  block,
+  loop,
+  if_,
+  else_,
+  end,
+  br,
+  br_if,
+  br_table,
+  return_,
+  call,
+  call_indirect,
+  drop,
+  select,
+  local_get,
+  local_set,
+  local_tee,
+  constant,
+  add,
+  sub,
+  mul,
+  div_u,
+  rem_s,
+  rem_u,
+  and_,
+  or_,
+  xor_,
+  shl,
+  shr_s,
+  shr_u,
   count_bits,  // clz, ctz, popcnt
-  eqz, eq, ne, lt_s, lt_u, gt_s, gt_u, le_s, le_u, ge_s, ge_u,
-  wrap, extend_s, extend_u, sign_extend, load, memory_size,
+  eqz,
+  eq,
+  ne,
+  lt_s,
+  lt_u,
+  gt_s,
+  gt_u,
+  le_s,
+  le_u,
+  ge_s,
+  ge_u,
+  wrap,
+  extend_s,
+  extend_u,
+  sign_extend,
+  load,
+  memory_size,
   copies_bytes,     // memory.copy, fill, init: as many as the value on top says
   copies_elements,  // table.copy, fill, init, grow: the same
 };
@@ -39,7 +82,8 @@ struct Instruction {
 };
 static_assert(sizeof(Instruction) == 16);
 
-/// Where a block begins and ends, as indices of instructions. Index 0 is the function's body, which begins before the first.
+/// Where a block begins and ends, as indices of instructions. Index 0 is the function's body, which begins
+/// before the first.
 struct Block {
   std::uint32_t begin = 0;
   std::uint32_t otherwise = kNothing;  // the else

@@ -16,11 +16,16 @@ using wabt::Opcode;
 
 Kind kind_of(wabt::ExternalKind kind) {
   switch (kind) {
-    case wabt::ExternalKind::Func: return Kind::function;
-    case wabt::ExternalKind::Table: return Kind::table;
-    case wabt::ExternalKind::Memory: return Kind::memory;
-    case wabt::ExternalKind::Global: return Kind::global;
-    default: return Kind::other;
+    case wabt::ExternalKind::Func:
+      return Kind::function;
+    case wabt::ExternalKind::Table:
+      return Kind::table;
+    case wabt::ExternalKind::Memory:
+      return Kind::memory;
+    case wabt::ExternalKind::Global:
+      return Kind::global;
+    default:
+      return Kind::other;
   }
 }
 
@@ -58,7 +63,8 @@ class Builder final : public wabt::BinaryReaderNop {
     return wabt::Result::Ok;
   }
 
-  wabt::Result OnImport(Index, wabt::ExternalKind kind, std::string_view from, std::string_view name) override {
+  wabt::Result OnImport(Index, wabt::ExternalKind kind, std::string_view from,
+                        std::string_view name) override {
     module.imports.push_back({std::string(from), std::string(name), kind_of(kind)});
     return wabt::Result::Ok;
   }
@@ -76,7 +82,8 @@ class Builder final : public wabt::BinaryReaderNop {
     module.imports_tables = true;
     return wabt::Result::Ok;
   }
-  wabt::Result OnImportMemory(Index, std::string_view, std::string_view, Index, const wabt::Limits* limits) override {
+  wabt::Result OnImportMemory(Index, std::string_view, std::string_view, Index,
+                              const wabt::Limits* limits) override {
     module.memories.push_back(bounds_of(*limits));
     return wabt::Result::Ok;
   }
@@ -93,7 +100,8 @@ class Builder final : public wabt::BinaryReaderNop {
     module.memories.push_back(bounds_of(*limits));
     return wabt::Result::Ok;
   }
-  wabt::Result OnImportGlobal(Index, std::string_view, std::string_view, Index, wabt::Type type, bool) override {
+  wabt::Result OnImportGlobal(Index, std::string_view, std::string_view, Index, wabt::Type type,
+                              bool) override {
     globals_.push_back(width_of(type));
     return wabt::Result::Ok;
   }
@@ -110,7 +118,8 @@ class Builder final : public wabt::BinaryReaderNop {
     return wabt::Result::Ok;
   }
   wabt::Result BeginElemSegment(Index, Index table, std::uint8_t flags) override {
-    constexpr std::uint8_t kPassive = 1;  // WebAssembly binary format, 5.5.12: bit 0; with bit 1 it is declarative
+    constexpr std::uint8_t kPassive =
+        1;  // WebAssembly binary format, 5.5.12: bit 0; with bit 1 it is declarative
     module.elements.emplace_back();
     if ((flags & kPassive) == 0) module.elements.back().table = table;
     return wabt::Result::Ok;
@@ -223,7 +232,9 @@ class Builder final : public wabt::BinaryReaderNop {
   wabt::Result OnLoadZeroExpr(Opcode opcode, Index, wabt::Address, wabt::Address) override {
     return emit(instruction_of(opcode));
   }
-  wabt::Result OnSimdLaneOpExpr(Opcode opcode, std::uint64_t) override { return emit(instruction_of(opcode)); }
+  wabt::Result OnSimdLaneOpExpr(Opcode opcode, std::uint64_t) override {
+    return emit(instruction_of(opcode));
+  }
   wabt::Result OnSimdShuffleOpExpr(Opcode opcode, v128) override { return emit(instruction_of(opcode)); }
   // Its row in wabt's table has no operands.
   wabt::Result OnSimdLoadLaneExpr(Opcode, Index, wabt::Address, wabt::Address, std::uint64_t) override {
@@ -273,7 +284,9 @@ class Builder final : public wabt::BinaryReaderNop {
   wabt::Result OnAtomicLoadExpr(Opcode, Index, wabt::Address, wabt::Address) override { return unknown(); }
   wabt::Result OnAtomicStoreExpr(Opcode, Index, wabt::Address, wabt::Address) override { return unknown(); }
   wabt::Result OnAtomicRmwExpr(Opcode, Index, wabt::Address, wabt::Address) override { return unknown(); }
-  wabt::Result OnAtomicRmwCmpxchgExpr(Opcode, Index, wabt::Address, wabt::Address) override { return unknown(); }
+  wabt::Result OnAtomicRmwCmpxchgExpr(Opcode, Index, wabt::Address, wabt::Address) override {
+    return unknown();
+  }
   wabt::Result OnAtomicWaitExpr(Opcode, Index, wabt::Address, wabt::Address) override { return unknown(); }
   wabt::Result OnAtomicFenceExpr(std::uint32_t) override { return unknown(); }
   wabt::Result OnAtomicNotifyExpr(Opcode, Index, wabt::Address, wabt::Address) override { return unknown(); }

@@ -1,5 +1,6 @@
-// Modules that Wasmtime's validator accepts: wabt must read them and the analysis must come to an end, with every exported function as an
-// entry point. Nothing that is said of them is checked here; tests/control/code/termination_test.cpp does that.
+// Modules that Wasmtime's validator accepts: wabt must read them and the analysis must come to an end, with
+// every exported function as an entry point. Nothing that is said of them is checked here;
+// tests/control/code/termination_test.cpp does that.
 #include <cstdlib>
 
 #include "control/code/termination.hpp"
@@ -21,6 +22,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (!module) return 0;
   for (code::Export& one : module->exports) one.name = "pg_activate";
   const auto entries = control::find_termination(*module, 1u << 20);
-  test::require(!control::verdict_of(*module, size, 1u << 20, entries).dump().empty(), "a verdict that is no JSON");
+  test::require(!control::verdict_of(*module, size, 1u << 20, entries).dump().empty(),
+                "a verdict that is no JSON");
   return 0;
 }

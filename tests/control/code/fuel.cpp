@@ -23,8 +23,8 @@ struct Host {
   }
 };
 
-wasm_trap_t* receive(void* env, wasmtime_caller_t* caller, const wasmtime_val_t*, std::size_t, wasmtime_val_t* results,
-                     std::size_t) {
+wasm_trap_t* receive(void* env, wasmtime_caller_t* caller, const wasmtime_val_t*, std::size_t,
+                     wasmtime_val_t* results, std::size_t) {
   Host& host = *static_cast<Host*>(env);
   results[0].kind = WASMTIME_I32;
   results[0].of.i32 = 0;
@@ -41,7 +41,8 @@ wasm_trap_t* receive(void* env, wasmtime_caller_t* caller, const wasmtime_val_t*
   return nullptr;
 }
 
-wasm_trap_t* send(void*, wasmtime_caller_t*, const wasmtime_val_t*, std::size_t, wasmtime_val_t* results, std::size_t) {
+wasm_trap_t* send(void*, wasmtime_caller_t*, const wasmtime_val_t*, std::size_t, wasmtime_val_t* results,
+                  std::size_t) {
   results[0].kind = WASMTIME_I32;
   results[0].of.i32 = 0;
   return nullptr;
@@ -64,20 +65,21 @@ void define(wasmtime_linker_t* linker, const char* name, wasmtime_func_callback_
   wasm_valtype_vec_new(&parameters, 2, in);
   wasm_valtype_vec_new(&results, 1, out);
   wasm_functype_t* type = wasm_functype_new(&parameters, &results);
-  wasmtime_error_t* error =
-      wasmtime_linker_define_func(linker, "promisegrid", 11, name, std::strlen(name), type, callback, env, nullptr);
+  wasmtime_error_t* error = wasmtime_linker_define_func(linker, "promisegrid", 11, name, std::strlen(name),
+                                                        type, callback, env, nullptr);
   EXPECT_EQ(error, nullptr);
   wasm_functype_delete(type);
 }
 
 }  // namespace
 
-Measured run_with_fuel(std::span<const std::byte> wasm, const char* entry, const Received& received, std::uint64_t fuel) {
+Measured run_with_fuel(std::span<const std::byte> wasm, const char* entry, const Received& received,
+                       std::uint64_t fuel) {
   Measured measured;
   Host host{.received = &received};
   wasmtime_module_t* module = nullptr;
-  if (wasmtime_error_t* error = wasmtime_module_new(engine_with_fuel(), reinterpret_cast<const std::uint8_t*>(wasm.data()),
-                                                    wasm.size(), &module)) {
+  if (wasmtime_error_t* error = wasmtime_module_new(
+          engine_with_fuel(), reinterpret_cast<const std::uint8_t*>(wasm.data()), wasm.size(), &module)) {
     wasmtime_error_delete(error);
     ADD_FAILURE() << "the module does not compile";
     return measured;

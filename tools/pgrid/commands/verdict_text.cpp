@@ -33,13 +33,15 @@ std::string counted(std::uint64_t number, const std::string& word) {
 std::string memory_text(const Json& memory) {
   const bool has_max = part_of(memory, "declared_max").is_number_unsigned();
   return "begins with " + config::size_text(number_of(memory, "begins_with")) + ", " +
-         (has_max ? "grows to " + config::size_text(number_of(memory, "declared_max")) + " at most" : "may grow") +
+         (has_max ? "grows to " + config::size_text(number_of(memory, "declared_max")) + " at most"
+                  : "may grow") +
          "; the limit is " + config::size_text(number_of(memory, "limit"));
 }
 
 std::string stack_text(const Json& stack) {
   const std::string limit = config::size_text(number_of(stack, "limit"));
-  if (!part_of(stack, "bytes").is_number_unsigned()) return "no bound, because of recursion; beyond " + limit + " it traps";
+  if (!part_of(stack, "bytes").is_number_unsigned())
+    return "no bound, because of recursion; beyond " + limit + " it traps";
   const std::uint64_t bytes = number_of(stack, "bytes");
   return "about " + config::size_text(bytes) + " at most, of " + limit +
          (bytes > number_of(stack, "limit") ? ": it may trap there" : "");
@@ -48,8 +50,8 @@ std::string stack_text(const Json& stack) {
 std::string place_text(const Json& entry) {
   if (!part_of(entry, "function").is_number_unsigned()) return "";
   const std::string name = text_of(entry, "name", "");
-  return " (function " + std::to_string(number_of(entry, "function")) + (name.empty() ? "" : ", " + name) + ", at byte " +
-         std::to_string(number_of(entry, "offset")) + " of the file)";
+  return " (function " + std::to_string(number_of(entry, "function")) + (name.empty() ? "" : ", " + name) +
+         ", at byte " + std::to_string(number_of(entry, "offset")) + " of the file)";
 }
 
 std::string entry_text(const Json& entry) {
@@ -73,12 +75,13 @@ Lines termination_lines(const Json& verdict) {
 
 Lines verdict_lines(const Json& verdict) {
   Lines lines;
-  lines.emplace_back("module", config::size_text(number_of(verdict, "module_bytes")) +
-                                   (flag_of(verdict, "analysed")
-                                        ? ": " + counted(number_of(verdict, "functions"), "function") + ", " +
-                                              config::size_text(number_of(verdict, "code_bytes")) + " of code, " +
-                                              config::size_text(number_of(verdict, "data_bytes")) + " of data"
-                                        : ", not analysed: " + text_of(verdict, "why_not")));
+  lines.emplace_back("module",
+                     config::size_text(number_of(verdict, "module_bytes")) +
+                         (flag_of(verdict, "analysed")
+                              ? ": " + counted(number_of(verdict, "functions"), "function") + ", " +
+                                    config::size_text(number_of(verdict, "code_bytes")) + " of code, " +
+                                    config::size_text(number_of(verdict, "data_bytes")) + " of data"
+                              : ", not analysed: " + text_of(verdict, "why_not")));
   if (flag_of(verdict, "analysed")) {
     lines.emplace_back("imports", list_text(part_of(verdict, "imports")));
     lines.emplace_back("exports", list_text(part_of(verdict, "exports")));
@@ -95,7 +98,8 @@ std::string promise_text(const Json& verdict) {
   if (all)
     for (const Json& entry : entries) all = all && entry.is_object() && flag_of(entry, "proved");
   if (all) return "It ends, whatever it is sent. Its time limit still holds: steps are not time.";
-  return "What it promises is its time limit: a message that takes longer is answered `broken`, and the function starts afresh.";
+  return "What it promises is its time limit: a message that takes longer is answered `broken`, and the "
+         "function starts afresh.";
 }
 
 }  // namespace pgrid::tools

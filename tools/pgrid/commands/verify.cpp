@@ -1,4 +1,5 @@
-// pgrid verify: what a module would promise, or why it is refused. No node is needed: pgrid-compile, a limited process, does the work.
+// pgrid verify: what a module would promise, or why it is refused. No node is needed: pgrid-compile, a
+// limited process, does the work.
 #include <fcntl.h>
 #include <spawn.h>
 #include <sys/mman.h>
@@ -34,8 +35,10 @@ struct Outcome {
   std::string sentence;
 };
 
-Result<Outcome> run_checker(const std::filesystem::path& program, int module, std::vector<std::string> words) {
-  const UniqueFd output(::memfd_create("pgrid-verdict", MFD_CLOEXEC)), text(::memfd_create("pgrid-text", MFD_CLOEXEC));
+Result<Outcome> run_checker(const std::filesystem::path& program, int module,
+                            std::vector<std::string> words) {
+  const UniqueFd output(::memfd_create("pgrid-verdict", MFD_CLOEXEC)),
+      text(::memfd_create("pgrid-text", MFD_CLOEXEC));
   if (!output || !text) return fail_errno("start " + program.string(), errno);
   words.insert(words.begin(), program.string());
   std::vector<char*> argv;
@@ -62,15 +65,20 @@ Result<Outcome> run_checker(const std::filesystem::path& program, int module, st
 class Verify : public Command {
  public:
   CLI::App* declare(CLI::App& app) override {
-    CLI::App* own = app.add_subcommand("verify", "Tell what a WebAssembly function would promise, or why it would be refused: "
-                                                 "imports, exports, memory, call stack, and whether it is proved to end.");
+    CLI::App* own =
+        app.add_subcommand("verify",
+                           "Tell what a WebAssembly function would promise, or why it would be refused: "
+                           "imports, exports, memory, call stack, and whether it is proved to end.");
     own->add_option("FILE", file_, "the module (FILE.wasm)")->required()->type_name(kFileWord);
     add_size(own, "--memory", memory_bytes_, "linear memory that it may use, as in 4MiB (the default)");
     own->add_option("--grant", grants_, "as with deploy; tells which handles it would hold")
         ->allow_extra_args(false)
         ->type_name("GRANT");
-    own->add_flag("--quick", quick_, "do not compile it as well, which is the longest part of what deploy does");
-    own->footer("\nExample:\n  pgrid verify build/docs/examples/echo.wasm\nNo node is needed. docs/VERIFYING.md says what is proved, and how.");
+    own->add_flag("--quick", quick_,
+                  "do not compile it as well, which is the longest part of what deploy does");
+    own->footer(
+        "\nExample:\n  pgrid verify build/docs/examples/echo.wasm\nNo node is needed. docs/VERIFYING.md says "
+        "what is proved, and how.");
     return own;
   }
 
@@ -78,8 +86,8 @@ class Verify : public Command {
     const UniqueFd module(::open(file_.c_str(), O_RDONLY | O_CLOEXEC));
     struct stat status{};
     if (!module || ::fstat(module.get(), &status) != 0 || !S_ISREG(status.st_mode))
-      return context.printer.report(
-          ExitCode::usage, Error{Errc::invalid_argument, "read " + file_.string(), "there is no such file to read", ""});
+      return context.printer.report(ExitCode::usage, Error{Errc::invalid_argument, "read " + file_.string(),
+                                                           "there is no such file to read", ""});
     const auto program = find_program("pgrid-compile");
     if (!program) return context.printer.report(ExitCode::usage, program.error());
     std::vector<std::string> words{"--memory", std::to_string(memory_bytes_)};
@@ -104,11 +112,13 @@ class Verify : public Command {
     const auto line = [&](const std::string& label, const std::string& value) {
       printer.say("  " + label + std::string(label.size() < kWidth ? kWidth - label.size() : 1, ' ') + value);
     };
-    printer.say(file_.string() + " can be deployed" + (quick_ ? ", unless the compiler refuses it" : "") + ".");
+    printer.say(file_.string() + " can be deployed" + (quick_ ? ", unless the compiler refuses it" : "") +
+                ".");
     for (const auto& [label, value] : verdict_lines(verdict)) line(label, value);
     unsigned handle = 4;  // PG_HANDLE_GRANTED(0)
     for (const std::string& grant : grants_)
-      line("handle " + std::to_string(handle++), grant.substr(0, grant.find('=')) + ", a right that deploy gives it");
+      line("handle " + std::to_string(handle++),
+           grant.substr(0, grant.find('=')) + ", a right that deploy gives it");
     printer.say(promise_text(verdict));
   }
 
