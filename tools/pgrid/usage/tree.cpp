@@ -104,7 +104,7 @@ Place place_of(const CLI::App& root, std::span<const std::string> words) {
           std::find_if(commands.begin(), commands.end(), [&](const CLI::App* one) { return one->get_name() == word; });
       if (command != commands.end() && place.stray.empty()) {
         place.app = *command;
-      } else if (needs_command(*place.app)) {
+      } else if (!commands.empty() && positionals_of(*place.app).empty()) {
         if (place.stray.empty()) place.stray = word;
       } else {
         ++place.positionals;
