@@ -80,17 +80,19 @@ Result<std::vector<abi::RightRef>> rights_named(const State& state, std::string_
   return rights;
 }
 
-/// Rights that an answer brought: whoever asked gets one derived from each, which dies with it. One after the other.
+/// Rights that an answer brought: whoever asked gets one derived from each, which dies with it. One after the
+/// other.
 void take_rights(Node& node, std::vector<abi::RightRef> brought, Json answer, Respond respond) {
   if (brought.empty()) return respond({200, text_of(answer)});
   const abi::RightRef one = brought.front();
   brought.erase(brought.begin());
-  node.rights().derive(one, {}, {}, [&node, brought = std::move(brought), answer = std::move(answer), respond](
-                                        const Result<RightRecord>& right) mutable {
-    // One that died on the way is not there.
-    if (right) answer["rights"].push_back(right_brief(node, *right, /*secrets=*/true));
-    take_rights(node, std::move(brought), std::move(answer), respond);
-  });
+  node.rights().derive(one, {}, {},
+                       [&node, brought = std::move(brought), answer = std::move(answer),
+                        respond](const Result<RightRecord>& right) mutable {
+                         // One that died on the way is not there.
+                         if (right) answer["rights"].push_back(right_brief(node, *right, /*secrets=*/true));
+                         take_rights(node, std::move(brought), std::move(answer), respond);
+                       });
 }
 
 }  // namespace

@@ -120,7 +120,9 @@ void Api::create_right(const Request& request, bool secrets, Respond respond) {
   const ProcessRecord* process = find_process(node_.state(), *name);
   if (process == nullptr) return respond(error_response(no_such_process("create a right", *name)));
   if (count && (*count == 0 || holder_name || as)) return respond(error_response(bad_count()));
-  if (count) return node_.rights().create_many(*spec, *process, *count, many_views(node_, secrets, std::move(respond)));
+  if (count)
+    return node_.rights().create_many(*spec, *process, *count,
+                                      many_views(node_, secrets, std::move(respond)));
   Result<RightOwner> owner = read_owner(node_.state(), holder_name, as, *process);
   if (!owner) return respond(error_response(owner.error()));
   if (secrets && owner->holding) return respond(error_response(not_secret()));
@@ -147,12 +149,14 @@ void Api::one_right(const Request& request, const Target& target, Respond respon
     return respond(error_response({Errc::not_permitted, "right " + target.path()[2],
                                    "is the one that pgrid invoke uses", "remove the process instead"}));
   const auto count = std::make_shared<std::size_t>(0);  // known before the callback comes, from the loop
-  *count = node_.rights().revoke({*right}, [count, respond = std::move(respond)](const Result<Passed>& passed) {
-    respond(changed(passed, "revoked", *count));
-  });
+  *count =
+      node_.rights().revoke({*right}, [count, respond = std::move(respond)](const Result<Passed>& passed) {
+        respond(changed(passed, "revoked", *count));
+      });
 }
 
-void Api::derive_right(const Request& request, const Target& target, const RightRecord& parent, Respond respond) {
+void Api::derive_right(const Request& request, const Target& target, const RightRecord& parent,
+                       Respond respond) {
   const Result<bool> secrets = target.flag("secrets");
   if (!secrets) return respond(error_response(secrets.error()));
   ObjectReader in(*request.body);
@@ -165,19 +169,20 @@ void Api::derive_right(const Request& request, const Target& target, const Right
   if (count && (*count == 0 || holder_name || as)) return respond(error_response(bad_count()));
   const ProcessRecord* process = node_.state().process(parent.process);
   if (process == nullptr || (parent.permissions & abi::kMayDerive) == 0)
-    return respond(error_response({Errc::not_permitted, "right " + target.path()[2], "may not be derived from",
-                                   "take one that may: pgrid cap ls"}));
+    return respond(error_response({Errc::not_permitted, "right " + target.path()[2],
+                                   "may not be derived from", "take one that may: pgrid cap ls"}));
   if (count)
     return node_.rights().derive_many({parent.slot, parent.generation}, *spec, *count,
                                       many_views(node_, *secrets, std::move(respond)));
   Result<RightOwner> owner = read_owner(node_.state(), holder_name, as, *process);
   if (!owner) return respond(error_response(owner.error()));
   if (*secrets && owner->holding) return respond(error_response(not_secret()));
-  node_.rights().derive({parent.slot, parent.generation}, *spec, std::move(*owner),
-                        [this, secrets = *secrets, respond = std::move(respond)](const Result<RightRecord>& right) {
-                          if (!right) return respond(error_response(right.error()));
-                          respond(ok(right_view(node_, *right, secrets), 201));
-                        });
+  node_.rights().derive(
+      {parent.slot, parent.generation}, *spec, std::move(*owner),
+      [this, secrets = *secrets, respond = std::move(respond)](const Result<RightRecord>& right) {
+        if (!right) return respond(error_response(right.error()));
+        respond(ok(right_view(node_, *right, secrets), 201));
+      });
 }
 
 void Api::attenuate_right(const Request& request, const RightRecord& right, Respond respond) {

@@ -10,7 +10,7 @@ namespace {
 
 constexpr std::uint64_t kLookMaxUs = 1'000'000;  // the clock may be set: not slept through for longer
 constexpr std::uint64_t kLookMinUs = 1'000;
-constexpr std::size_t kAtOnce = 1'024;           // rights, so that the loop goes on between them
+constexpr std::size_t kAtOnce = 1'024;  // rights, so that the loop goes on between them
 
 }  // namespace
 
@@ -34,7 +34,8 @@ void Expiry::arm() {
   const auto now = static_cast<std::uint64_t>(unix_ns());
   const std::uint64_t end = ends_.begin()->first;
   const std::uint64_t wait_us = end <= now ? 0 : (end - now) / 1'000 + 1;
-  timer_ = loop_.after(std::chrono::microseconds(std::clamp(wait_us, kLookMinUs, kLookMaxUs)), [this] { look(); });
+  timer_ =
+      loop_.after(std::chrono::microseconds(std::clamp(wait_us, kLookMinUs, kLookMaxUs)), [this] { look(); });
 }
 
 void Expiry::look() {

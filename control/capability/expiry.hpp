@@ -1,4 +1,5 @@
-// Rights whose time passes: poll cores refuse them by themselves; control gives their slots back and tells who asked.
+// Rights whose time passes: poll cores refuse them by themselves; control gives their slots back and tells
+// who asked.
 #pragma once
 
 #include <cstdint>
@@ -11,8 +12,8 @@
 
 namespace pgrid::control {
 
-/// Owned by control's one thread. A right that people hold keeps its slot, so that they see what became of it; those of
-/// functions and of tokens are gone.
+/// Owned by control's one thread. A right that people hold keeps its slot, so that they see what became of
+/// it; those of functions and of tokens are gone.
 class Expiry {
  public:
   using OnExpired = std::function<void(const RightRecord&)>;
@@ -33,7 +34,8 @@ class Expiry {
   Store& store_;
   Rights& rights_;
   OnExpired on_expired_;
-  std::set<std::pair<std::uint64_t, std::uint32_t>> ends_;  // Unix nanoseconds, slot; what is stale is found out when it is due
+  std::set<std::pair<std::uint64_t, std::uint32_t>>
+      ends_;  // Unix nanoseconds, slot; what is stale is found out when it is due
   Pending timer_;
 };
 

@@ -109,7 +109,8 @@ Result<RightRecord> find_right(const State& state, std::string_view ref_or_name)
   const RightRecord* right = state.right_named(ref_or_name);
   const std::size_t dot = ref_or_name.find('.');
   if (right == nullptr && dot == std::string_view::npos && !is_name(std::string(ref_or_name)))
-    return fail(Errc::invalid_argument, "right " + std::string(ref_or_name), "is neither SLOT.GENERATION nor a name");
+    return fail(Errc::invalid_argument, "right " + std::string(ref_or_name),
+                "is neither SLOT.GENERATION nor a name");
   if (right == nullptr && dot != std::string_view::npos) {
     const auto slot = whole_number<std::uint32_t>(ref_or_name.substr(0, dot));
     const auto generation = whole_number<std::uint32_t>(ref_or_name.substr(dot + 1));
@@ -128,7 +129,8 @@ Result<void> check_right_name(const State& state, const std::string& name) {
   if (!is_name(name))
     return fail(Errc::invalid_argument, operation, "that is not a name", "use 1 to 63 of a-z, 0-9 and -");
   if (state.right_named(name) != nullptr || state.process(name) != nullptr)
-    return fail(Errc::already_exists, operation, "a right or a process has that name", "choose another with --as");
+    return fail(Errc::already_exists, operation, "a right or a process has that name",
+                "choose another with --as");
   return {};
 }
 

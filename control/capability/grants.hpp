@@ -28,8 +28,8 @@ struct GrantRequest {
 
 /// SLOT.GENERATION, or the name that people gave it.
 [[nodiscard]] Result<RightRecord> find_right(const State& state, std::string_view ref_or_name);
-/// Refused: what is no name, is taken, or reads like another thing's name (a process's: both stand in one place of a
-/// command line).
+/// Refused: what is no name, is taken, or reads like another thing's name (a process's: both stand in one
+/// place of a command line).
 [[nodiscard]] Result<void> check_right_name(const State& state, const std::string& name);
 
 /// The lowest free handle of a process. Refused: a name that is none or is taken, and one right too many.

@@ -1,5 +1,5 @@
-// Which instance speaks for a process, and the end of what an earlier one had: the rights that it had made, what it said of
-// itself, what it wanted to be told. What they meant was in its memory.
+// Which instance speaks for a process, and the end of what an earlier one had: the rights that it had made,
+// what it said of itself, what it wanted to be told. What they meant was in its memory.
 #pragma once
 
 #include <cstdint>
@@ -18,7 +18,8 @@ class Instances final : public ProcessListener {
   using OnEnded = std::function<void(std::uint32_t process, const Maker& but)>;
   using OnGaveUp = std::function<void(const ProcessRecord&)>;
 
-  Instances(Store& store, DataplaneLink& link, Rights& rights) : store_(store), link_(link), rights_(rights) {}
+  Instances(Store& store, DataplaneLink& link, Rights& rights)
+      : store_(store), link_(link), rights_(rights) {}
   Instances(const Instances&) = delete;
   Instances& operator=(const Instances&) = delete;
   void listen(OnEnded on_ended, OnGaveUp on_gave_up) {
@@ -34,8 +35,8 @@ class Instances final : public ProcessListener {
   void on_revived(const ProcessRecord&) override {}
   void on_removed(std::uint32_t process) { end(process, {}); }
 
-  /// The data plane is there: what belongs to instances of other starts of it, or of workers that died while control was
-  /// away, ends.
+  /// The data plane is there: what belongs to instances of other starts of it, or of workers that died while
+  /// control was away, ends.
   void on_attached();
 
  private:

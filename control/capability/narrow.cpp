@@ -24,7 +24,8 @@ Result<void> take(const Bounds& bounds, std::optional<std::uint32_t> asked) {
 }
 
 std::unexpected<Error> wider(const char* name, std::uint64_t asked, std::uint64_t has) {
-  return fail(Errc::not_permitted, name, std::to_string(asked) + " is more than the right has, " + std::to_string(has),
+  return fail(Errc::not_permitted, name,
+              std::to_string(asked) + " is more than the right has, " + std::to_string(has),
               "a derived right is never wider");
 }
 
@@ -54,7 +55,8 @@ Result<std::uint64_t> end_of(const RightSpec& spec, std::uint64_t now_unix_ns) {
   }
   if (!spec.expires_in_s) return 0;
   if (*spec.expires_in_s == 0 || *spec.expires_in_s > kExpiresMaxS)
-    return fail(Errc::invalid_argument, "expires_in_s", std::to_string(*spec.expires_in_s) + " is out of range",
+    return fail(Errc::invalid_argument, "expires_in_s",
+                std::to_string(*spec.expires_in_s) + " is out of range",
                 "give seconds from 1 to " + std::to_string(kExpiresMaxS) + ", or leave it out");
   return now_unix_ns + *spec.expires_in_s * kNsPerS;
 }
@@ -75,17 +77,20 @@ Result<RightRecord> narrowed(const RightRecord& parent, const RightSpec& spec, s
   child.parent = abi::RightRef{parent.slot, parent.generation};
   if ((child.permissions & ~parent.permissions) != 0)
     return fail(Errc::not_permitted, "permissions",
-                permissions_text(child.permissions) + " is more than the right has, " + permissions_text(parent.permissions),
+                permissions_text(child.permissions) + " is more than the right has, " +
+                    permissions_text(parent.permissions),
                 "a derived right is never wider");
   if (is_above(child.rate, parent.rate)) return wider("rate", child.rate, parent.rate);
   if (child.rate == 0 && spec.burst)
-    return fail(Errc::invalid_argument, "burst", "a burst without a rate limits nothing", "give a rate as well");
+    return fail(Errc::invalid_argument, "burst", "a burst without a rate limits nothing",
+                "give a rate as well");
   // Of its own rate, if it has asked for one; else its parent's.
   std::uint32_t burst = spec.rate ? std::max(child.rate / kBurstPart, kBurstDefaultMin) : parent.burst;
   if (parent.rate != 0) burst = std::min(burst, parent.burst);
   child.burst = child.rate == 0 ? 0 : spec.burst.value_or(burst);
   if (parent.rate != 0 && child.burst > parent.burst) return wider("burst", child.burst, parent.burst);
-  if (child.in_flight_max > parent.in_flight_max) return wider("in_flight_max", child.in_flight_max, parent.in_flight_max);
+  if (child.in_flight_max > parent.in_flight_max)
+    return wider("in_flight_max", child.in_flight_max, parent.in_flight_max);
   if (child.body_max > parent.body_max) return wider("body_max", child.body_max, parent.body_max);
   if (child.deadline_max_us > parent.deadline_max_us)
     return wider("deadline_max_us", child.deadline_max_us, parent.deadline_max_us);
@@ -104,12 +109,14 @@ Result<RightRecord> clamped(const RightRecord& right, const RightSpec& spec, std
   if (spec.rate && is_above(right.rate, *spec.rate)) now.rate = *spec.rate;
   if (now.rate != 0) {
     const std::uint32_t had = right.rate == 0 ? UINT32_MAX : right.burst;
-    const std::uint32_t wanted =
-        spec.burst.value_or(spec.rate && now.rate != right.rate ? std::max(now.rate / kBurstPart, kBurstDefaultMin) : had);
+    const std::uint32_t wanted = spec.burst.value_or(
+        spec.rate && now.rate != right.rate ? std::max(now.rate / kBurstPart, kBurstDefaultMin) : had);
     now.burst = std::min(had, wanted);
   }
-  now.in_flight_max = static_cast<std::uint16_t>(std::min<std::uint32_t>(now.in_flight_max, spec.in_flight_max.value_or(0xffff)));
-  now.body_max = static_cast<std::uint16_t>(std::min<std::uint32_t>(now.body_max, spec.body_max.value_or(abi::kBodyMax)));
+  now.in_flight_max = static_cast<std::uint16_t>(
+      std::min<std::uint32_t>(now.in_flight_max, spec.in_flight_max.value_or(0xffff)));
+  now.body_max = static_cast<std::uint16_t>(
+      std::min<std::uint32_t>(now.body_max, spec.body_max.value_or(abi::kBodyMax)));
   now.deadline_max_us = std::min(now.deadline_max_us, spec.deadline_max_us.value_or(kDeadlineMaxUs));
   if (*end != 0 && is_above(now.expires_unix_ns, *end)) now.expires_unix_ns = *end;
   return now;

@@ -13,8 +13,8 @@ inline constexpr std::uint32_t kDeadlineMaxUs =
     60'000'000;                                          // a minute: an in-flight entry is held for as long
 inline constexpr std::uint16_t kInFlightDefault = 1024;  // per poll core; a quarter of its table by default
 inline constexpr std::uint32_t kRateMax = 0x7fff'ffff;
-inline constexpr std::uint32_t kBurstPart = 10;          // default burst: what the rate gives in 100 ms,
-inline constexpr std::uint32_t kBurstDefaultMin = 32;    // but at least one burst of the NIC
+inline constexpr std::uint32_t kBurstPart = 10;        // default burst: what the rate gives in 100 ms,
+inline constexpr std::uint32_t kBurstDefaultMin = 32;  // but at least one burst of the NIC
 inline constexpr std::uint64_t kExpiresMaxS =
     10ull * 365 * 86'400;  // ten years: below 2^64 ns until the year 2544
 

@@ -60,7 +60,8 @@ Result<RightRecord> Rights::shape(const RightSpec& spec, const ProcessRecord& pr
   const auto body = within("body_max", spec.body_max, abi::kBodyMax, 0, abi::kBodyMax);
   const auto deadline =
       within("deadline_max_us", spec.deadline_max_us, kDeadlineDefaultUs, 1, kDeadlineMaxUs);
-  const auto permissions = within("permissions", spec.permissions, abi::kPermissionsAll, 1, abi::kPermissionsAll);
+  const auto permissions =
+      within("permissions", spec.permissions, abi::kPermissionsAll, 1, abi::kPermissionsAll);
   for (const auto* value : {&burst_given, &in_flight, &body, &deadline, &permissions})
     if (!*value) return std::unexpected(value->error());
   const Result<std::uint64_t> end = end_of(spec, now_ns());
@@ -82,8 +83,9 @@ Result<std::vector<Place>> Rights::places(std::uint32_t count) const {
   std::vector<Place> places = store_.state().free_slots(slots_, count);
   if (places.size() == count) return places;
   return fail(Errc::out_of_resources, "create a right",
-              count == 1 ? "all " + std::to_string(slots_ - 1) + " are in use"
-                         : "only " + std::to_string(places.size()) + " of " + std::to_string(count) + " are free",
+              count == 1
+                  ? "all " + std::to_string(slots_ - 1) + " are in use"
+                  : "only " + std::to_string(places.size()) + " of " + std::to_string(count) + " are free",
               "revoke some, or raise limits.rights in node.toml");
 }
 
@@ -118,7 +120,8 @@ void Rights::commit_new(RightRecord right, OnCreated done) {
   });
 }
 
-void Rights::create_many(const RightSpec& spec, const ProcessRecord& process, std::uint32_t count, OnManyCreated done) {
+void Rights::create_many(const RightSpec& spec, const ProcessRecord& process, std::uint32_t count,
+                         OnManyCreated done) {
   const Result<RightRecord> like = shape(spec, process);
   if (!like) return done(std::unexpected(like.error()));
   commit_many(*like, count, std::move(done));
@@ -130,17 +133,16 @@ void Rights::commit_many(const RightRecord& like, std::uint32_t count, OnManyCre
   std::vector<RightRecord> rights(count, like);
   for (std::uint32_t i = 0; i < count; ++i) put_in(rights[i], (*free)[i]);
   std::vector<Change> changes(rights.begin(), rights.end());
-  store_.commit(std::move(changes),
-                [this, rights = std::move(rights), done = std::move(done)](const Result<void>& committed) mutable {
-                  for (const RightRecord& right : rights) publish(right.slot);
-                  if (!committed) return done(std::unexpected(committed.error()));
-                  std::erase_if(rights, [this](const RightRecord& right) {
-                    return find({right.slot, right.generation}) == nullptr;
-                  });
-                  if (on_changed_)
-                    for (const RightRecord& right : rights) on_changed_(right);
-                  done(std::move(rights));
-                });
+  store_.commit(std::move(changes), [this, rights = std::move(rights),
+                                     done = std::move(done)](const Result<void>& committed) mutable {
+    for (const RightRecord& right : rights) publish(right.slot);
+    if (!committed) return done(std::unexpected(committed.error()));
+    std::erase_if(
+        rights, [this](const RightRecord& right) { return find({right.slot, right.generation}) == nullptr; });
+    if (on_changed_)
+      for (const RightRecord& right : rights) on_changed_(right);
+    done(std::move(rights));
+  });
 }
 
 void Rights::derive(const abi::RightRef& parent, const RightSpec& spec, RightOwner owner, OnCreated done) {
@@ -156,7 +158,8 @@ void Rights::derive(const abi::RightRef& parent, const RightSpec& spec, RightOwn
   commit_new(std::move(*right), std::move(done));
 }
 
-void Rights::derive_many(const abi::RightRef& parent, const RightSpec& spec, std::uint32_t count, OnManyCreated done) {
+void Rights::derive_many(const abi::RightRef& parent, const RightSpec& spec, std::uint32_t count,
+                         OnManyCreated done) {
   const RightRecord* from = find(parent);
   if (from == nullptr || is_expired(*from)) return done(dead());
   Result<RightRecord> like = narrowed(*from, spec, now_ns());

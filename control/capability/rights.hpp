@@ -1,4 +1,5 @@
-// Rights: made, derived, narrowed, revoked, and kept equal between the store and the data plane's right table.
+// Rights: made, derived, narrowed, revoked, and kept equal between the store and the data plane's right
+// table.
 #pragma once
 
 #include <cstdint>
@@ -26,7 +27,8 @@ struct RightOwner {
   std::string token;               // CID of the token it was redeemed from; empty: none
 };
 
-/// Owned by control's one thread. Every callback is called once, from the loop; at once when nothing was done.
+/// Owned by control's one thread. Every callback is called once, from the loop; at once when nothing was
+/// done.
 class Rights {
  public:
   using OnCreated = std::function<void(Result<RightRecord>)>;
@@ -54,19 +56,21 @@ class Rights {
   /// Makes, commits, publishes, hands it to its holder, if a process is to hold it.
   void create(const RightSpec& spec, const ProcessRecord& process, RightOwner owner, OnCreated done);
   /// So many alike, all or none, for people.
-  void create_many(const RightSpec& spec, const ProcessRecord& process, std::uint32_t count, OnManyCreated done);
+  void create_many(const RightSpec& spec, const ProcessRecord& process, std::uint32_t count,
+                   OnManyCreated done);
 
   /// A narrower one. REQUIRES: whoever asks may derive from `parent`.
   void derive(const abi::RightRef& parent, const RightSpec& spec, RightOwner owner, OnCreated done);
 
-  void derive_many(const abi::RightRef& parent, const RightSpec& spec, std::uint32_t count, OnManyCreated done);
+  void derive_many(const abi::RightRef& parent, const RightSpec& spec, std::uint32_t count,
+                   OnManyCreated done);
 
-  /// Narrows the right itself and all that was derived from it; done when every poll core has passed the change.
-  /// REQUIRES: whoever asks may change it.
+  /// Narrows the right itself and all that was derived from it; done when every poll core has passed the
+  /// change. REQUIRES: whoever asks may change it.
   void attenuate(const abi::RightRef& right, const RightSpec& spec, OnRevoked done);
 
-  /// Ends these and all that was derived from them, all or none: commits, publishes, takes handles away, and calls
-  /// `done` when every poll core has passed the change. Gives how many there are.
+  /// Ends these and all that was derived from them, all or none: commits, publishes, takes handles away, and
+  /// calls `done` when every poll core has passed the change. Gives how many there are.
   std::size_t revoke(const std::vector<RightRecord>& roots, OnRevoked done, Why why = Why::revoked);
 
   /// Null: it is dead.

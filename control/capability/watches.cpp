@@ -8,11 +8,12 @@ void Watches::add(const Maker& who, const abi::RightRef& right, std::uint64_t nu
   if (state.watch(right, who.process) == nullptr && state.nb_watches_of(who.process) >= kWatchesMax)
     return done(fail(Errc::out_of_resources, "notify",
                      "this process waits for " + std::to_string(kWatchesMax) + " rights already"));
-  store_.commit(WatchRecord{right, who, number}, [this, right, done = std::move(done)](const Result<void>& committed) {
-    done(committed);
-    // It died while this was being written: whoever died with it was told, but not this one.
-    if (committed && rights_.find(right) == nullptr) settle(right, Why::revoked);
-  });
+  store_.commit(WatchRecord{right, who, number},
+                [this, right, done = std::move(done)](const Result<void>& committed) {
+                  done(committed);
+                  // It died while this was being written: whoever died with it was told, but not this one.
+                  if (committed && rights_.find(right) == nullptr) settle(right, Why::revoked);
+                });
 }
 
 void Watches::on_gave_up(const ProcessRecord& process) {

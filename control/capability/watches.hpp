@@ -1,5 +1,5 @@
-// Dead-name notices: functions that asked are told when a right dies. What they asked for is in the store, so that neither
-// a restart of control nor a data plane that is away for a while loses it.
+// Dead-name notices: functions that asked are told when a right dies. What they asked for is in the store, so
+// that neither a restart of control nor a data plane that is away for a while loses it.
 #pragma once
 
 #include <cstdint>

@@ -163,7 +163,8 @@ void ControlRings::drain(PollCore& core) {
 
 void ControlRings::take(const abi::ControlEvent& event, std::span<const std::byte> behind) {
   // A record whose rights are not all there makes no sense: it has none, and no body.
-  const bool whole = event.nb_rights <= abi::kCarriedRightsMax && rights_size(event.nb_rights) <= behind.size();
+  const bool whole =
+      event.nb_rights <= abi::kCarriedRightsMax && rights_size(event.nb_rights) <= behind.size();
   std::array<abi::RightRef, abi::kCarriedRightsMax> rights{};
   const std::size_t nb_rights = whole ? event.nb_rights : 0;
   if (nb_rights != 0) std::memcpy(rights.data(), behind.data(), rights_size(nb_rights));

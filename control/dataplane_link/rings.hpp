@@ -23,7 +23,7 @@ struct Outbound {
   std::uint32_t slot = 0;
   std::uint32_t generation = 0;
   std::array<std::uint8_t, 16> key{};
-  std::uint32_t deadline_us = 0;   // 0: the right's maximum
+  std::uint32_t deadline_us = 0;        // 0: the right's maximum
   std::vector<abi::RightRef> rights{};  // carried along; at most kCarriedRightsMax
   std::vector<std::uint8_t> body{};     // at most kBodyMax
 };
@@ -58,7 +58,8 @@ struct GuestNotice {
   std::vector<std::uint8_t> body{};
 };
 
-/// Everything that is no answer to a request of control's own. The fields are as they came; borrowed for the call.
+/// Everything that is no answer to a request of control's own. The fields are as they came; borrowed for the
+/// call.
 struct RingEvent {
   const abi::ControlEvent& header;
   std::span<const abi::RightRef> rights;
@@ -80,8 +81,8 @@ class ControlRings {
   /// Sends a request; `on_answer` is called once, at the latest a second after the deadline.
   void send(const Outbound& message, OnAnswer on_answer);
 
-  /// False: the data plane is away, or its poll core takes no more from control. What was taken may still be lost; if it
-  /// carried rights, an `undelivered` event tells.
+  /// False: the data plane is away, or its poll core takes no more from control. What was taken may still be
+  /// lost; if it carried rights, an `undelivered` event tells.
   [[nodiscard]] bool answer(const GuestAnswer& answer);
   [[nodiscard]] bool notify(const GuestNotice& notice);
 
@@ -96,8 +97,8 @@ class ControlRings {
     Pending limit;
   };
   /// Writes one record; false: no room.
-  [[nodiscard]] static bool put(PollCore& core, abi::ControlRequest& header, std::span<const abi::RightRef> rights,
-                                std::span<const std::uint8_t> body);
+  [[nodiscard]] static bool put(PollCore& core, abi::ControlRequest& header,
+                                std::span<const abi::RightRef> rights, std::span<const std::uint8_t> body);
   void poll_later();
   void poll();
   void drain(PollCore& core);

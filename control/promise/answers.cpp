@@ -6,8 +6,8 @@
 namespace pgrid::control {
 namespace {
 
-constexpr std::size_t kListHead = 16;        // bytes, at most, of an answer around its list
-constexpr std::size_t kEventTextMax = 512;   // bytes
+constexpr std::size_t kListHead = 16;       // bytes, at most, of an answer around its list
+constexpr std::size_t kEventTextMax = 512;  // bytes
 
 CborWriter& key(CborWriter& out, Field one) { return out.number(static_cast<std::uint64_t>(one)); }
 
@@ -25,7 +25,11 @@ CborWriter function_item(const FunctionView& function) {
 
 CborWriter event_item(const EventView& event) {
   CborWriter out;
-  out.array(4).number(event.number).number(event.unix_ms).text(event.what).text(cut(event.text, kEventTextMax));
+  out.array(4)
+      .number(event.number)
+      .number(event.unix_ms)
+      .text(event.what)
+      .text(cut(event.text, kEventTextMax));
   return out;
 }
 

@@ -44,8 +44,8 @@ struct EventView {
 [[nodiscard]] Body right_died_body(std::uint64_t number, Why why);
 [[nodiscard]] Body right_granted_body(std::uint64_t can, std::string_view who);
 
-/// The longest beginning of well-formed text that has at most so many bytes and ends with a whole character; what is not
-/// well-formed comes out empty.
+/// The longest beginning of well-formed text that has at most so many bytes and ends with a whole character;
+/// what is not well-formed comes out empty.
 [[nodiscard]] std::string_view cut(std::string_view text, std::size_t size_max);
 
 }  // namespace pgrid::control

@@ -5,7 +5,8 @@ namespace {
 
 constexpr std::uint8_t kFalse = 0xf4;
 constexpr std::uint8_t kTrue = 0xf5;
-constexpr std::uint8_t kInline = 24;  // below it the five low bits are the value; 24 to 27: 1, 2, 4, 8 bytes follow
+constexpr std::uint8_t kInline =
+    24;  // below it the five low bits are the value; 24 to 27: 1, 2, 4, 8 bytes follow
 
 }  // namespace
 
@@ -21,7 +22,8 @@ std::optional<std::uint64_t> CborReader::head(std::uint8_t major) {
   if (rest_.size() < 1 + size) return std::nullopt;
   std::uint64_t value = 0;
   for (std::size_t i = 1; i <= size; ++i) value = value << 8 | rest_[i];
-  const std::uint64_t least = size == 1 ? kInline : std::uint64_t{1} << (4 * size);  // what half as many bytes cannot say
+  const std::uint64_t least =
+      size == 1 ? kInline : std::uint64_t{1} << (4 * size);  // what half as many bytes cannot say
   if (value < least) return std::nullopt;
   rest_ = rest_.subspan(1 + size);
   return value;
@@ -56,9 +58,13 @@ CborWriter& CborWriter::head(std::uint8_t major, std::uint64_t value) {
     bytes_.push_back(first | static_cast<std::uint8_t>(value));
     return *this;
   }
-  const std::uint8_t power = value < 1u << 8 ? 0 : value < 1u << 16 ? 1 : value < std::uint64_t{1} << 32 ? 2 : 3;
+  const std::uint8_t power = value < 1u << 8                  ? 0
+                             : value < 1u << 16               ? 1
+                             : value < std::uint64_t{1} << 32 ? 2
+                                                              : 3;
   bytes_.push_back(first | (kInline + power));
-  for (int shift = (8 << power) - 8; shift >= 0; shift -= 8) bytes_.push_back(static_cast<std::uint8_t>(value >> shift));
+  for (int shift = (8 << power) - 8; shift >= 0; shift -= 8)
+    bytes_.push_back(static_cast<std::uint8_t>(value >> shift));
   return *this;
 }
 
@@ -93,7 +99,10 @@ bool is_utf8(std::string_view text) {
       continue;
     }
     // How many bytes follow, and the least code point that needs as many (RFC 3629 section 4).
-    const std::size_t more = first >= 0xc2 && first < 0xe0 ? 1 : first >= 0xe0 && first < 0xf0 ? 2 : first >= 0xf0 && first < 0xf5 ? 3 : 0;
+    const std::size_t more = first >= 0xc2 && first < 0xe0   ? 1
+                             : first >= 0xe0 && first < 0xf0 ? 2
+                             : first >= 0xf0 && first < 0xf5 ? 3
+                                                             : 0;
     if (more == 0 || text.size() - i <= more) return false;
     std::uint32_t point = first & (0x3fu >> more);
     for (std::size_t n = 1; n <= more; ++n) {
@@ -101,7 +110,8 @@ bool is_utf8(std::string_view text) {
       point = point << 6 | (at(i + n) & 0x3f);
     }
     const bool surrogate = point >= 0xd800 && point < 0xe000;
-    if (surrogate || point > 0x10ffff || (more == 2 && point < 0x800) || (more == 3 && point < 0x10000)) return false;
+    if (surrogate || point > 0x10ffff || (more == 2 && point < 0x800) || (more == 3 && point < 0x10000))
+      return false;
     i += more + 1;
   }
   return true;

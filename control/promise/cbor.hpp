@@ -1,5 +1,6 @@
-// The CBOR of promise-1 bodies, deterministic (RFC 8949 section 4.2.1): what is not in its one allowed form is not read.
-// Numbers, byte strings, text, arrays, maps, true and false; nothing else. Why not a library: docs/decisions.
+// The CBOR of promise-1 bodies, deterministic (RFC 8949 section 4.2.1): what is not in its one allowed form
+// is not read. Numbers, byte strings, text, arrays, maps, true and false; nothing else. Why not a library:
+// docs/decisions.
 #pragma once
 
 #include <cstddef>
@@ -11,8 +12,8 @@
 
 namespace pgrid::control {
 
-/// Reads one item after another from a body that it borrows. Each call gives nothing when the next item is another one, is
-/// cut off, or is not in its shortest form; then nothing more is to be read.
+/// Reads one item after another from a body that it borrows. Each call gives nothing when the next item is
+/// another one, is cut off, or is not in its shortest form; then nothing more is to be read.
 class CborReader {
  public:
   explicit CborReader(std::span<const std::uint8_t> bytes) : rest_(bytes) {}

@@ -36,7 +36,8 @@ bool has_all(const AdvertRecord& advert, const PromiseRequest& request) {
 void PromiseService::advertise(const Asker& asker, const PromiseRequest& request) {
   if (request.text.empty()) {
     if (request.keys != 1u << static_cast<unsigned>(Field::text))
-      return refuse(asker, abi::Reason::declined, "an empty text takes the advertisement back, and stands alone");
+      return refuse(asker, abi::Reason::declined,
+                    "an empty text takes the advertisement back, and stands alone");
     const AdvertRecord* old = store_.state().advert(asker.who.process);
     if (old == nullptr) return answer(asker, done_body());
     const std::optional<abi::RightRef> open = old->open;
@@ -132,7 +133,8 @@ void PromiseService::want(const Asker& asker, const PromiseRequest& request) {
   rights_.derive(*advert->open, spec, std::move(owner),
                  [this, asker, view = view_of(*process, *advert)](const Result<RightRecord>& right) {
                    if (!right) return refuse(asker, right.error());
-                   answer(asker, discover_body({&view, 1}, false, kBodyWithRightsMax), {{right->slot, right->generation}});
+                   answer(asker, discover_body({&view, 1}, false, kBodyWithRightsMax),
+                          {{right->slot, right->generation}});
                  });
 }
 

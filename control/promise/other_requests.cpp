@@ -13,7 +13,8 @@ constexpr std::size_t kTokenAnswerMax = 1'000;  // bytes of a token that fits a 
 
 void PromiseService::timer(const Asker& asker, const PromiseRequest& request) {
   auto& timers = timers_[asker.who.process];
-  if (timers.size() >= kTimersMax) return refuse(asker, abi::Reason::quota_exceeded, "64 timers of this process run already");
+  if (timers.size() >= kTimersMax)
+    return refuse(asker, abi::Reason::quota_exceeded, "64 timers of this process run already");
   const std::uint64_t number = next_timer_++;
   timers[number] = {asker.who, loop_.after(std::chrono::microseconds(request.us), [this, asker, number] {
                       const auto found = timers_.find(asker.who.process);
@@ -30,7 +31,8 @@ void PromiseService::random(const Asker& asker, const PromiseRequest& request) {
   answer(asker, bytes_body(bytes));
 }
 
-void PromiseService::issue_token(const Asker& asker, const PromiseRequest& request, const abi::RightRef& right) {
+void PromiseService::issue_token(const Asker& asker, const PromiseRequest& request,
+                                 const abi::RightRef& right) {
   if (knowledge_.tokens == nullptr) return refuse(asker, abi::Reason::declined, "this node issues no tokens");
   const RightRecord* from = to_derive_from(asker, request, right);
   if (from == nullptr) return;
@@ -44,7 +46,8 @@ void PromiseService::issue_token(const Asker& asker, const PromiseRequest& reque
 }
 
 void PromiseService::redeem_token(const Asker& asker, const PromiseRequest& request) {
-  if (knowledge_.tokens == nullptr) return refuse(asker, abi::Reason::declined, "this node redeems no tokens");
+  if (knowledge_.tokens == nullptr)
+    return refuse(asker, abi::Reason::declined, "this node redeems no tokens");
   Parts& parts = parts_[asker.who.process];
   if (parts.who != asker.who) parts = {asker.who, {}, {}};
   if (parts.bytes.size() + request.bytes.size() > kTokensMax) {
@@ -61,10 +64,11 @@ void PromiseService::redeem_token(const Asker& asker, const PromiseRequest& requ
   std::vector<std::uint8_t> tokens = std::move(parts.bytes);
   parts_.erase(asker.who.process);
   if (!may_have_more(asker)) return;
-  knowledge_.tokens->redeem(asker.who, std::move(tokens), [this, asker](const std::expected<abi::RightRef, Refusal>& right) {
-    if (!right) return refuse(asker, right.error().reason, right.error().text);
-    answer(asker, done_body(), {*right});
-  });
+  knowledge_.tokens->redeem(asker.who, std::move(tokens),
+                            [this, asker](const std::expected<abi::RightRef, Refusal>& right) {
+                              if (!right) return refuse(asker, right.error().reason, right.error().text);
+                              answer(asker, done_body(), {*right});
+                            });
 }
 
 void PromiseService::revoke_token(const Asker& asker, const PromiseRequest& request) {
@@ -82,10 +86,12 @@ void PromiseService::history(const Asker& asker, const PromiseRequest& request) 
   const std::uint64_t count = request.has(Field::count) ? request.count : kHistoryDefault;
   knowledge_.events_of(
       *process_of(asker.who), request.since, count,
-      [this, asker, since = request.since, count](const std::expected<std::vector<EventView>, Refusal>& events) {
+      [this, asker, since = request.since,
+       count](const std::expected<std::vector<EventView>, Refusal>& events) {
         if (!events) return refuse(asker, events.error().reason, events.error().text);
         const bool more = events->size() > count;
-        answer(asker, history_body(std::span(*events).first(std::min<std::size_t>(events->size(), count)), since, more));
+        answer(asker, history_body(std::span(*events).first(std::min<std::size_t>(events->size(), count)),
+                                   since, more));
       });
 }
 

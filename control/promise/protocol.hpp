@@ -61,17 +61,19 @@ enum class Field : std::uint8_t {
   after = 25,
 };
 
-inline constexpr std::size_t kBodyWithRightsMax = 928;    // bytes: abi::kBodyMax less 24 for each of four rights on the wire
+inline constexpr std::size_t kBodyWithRightsMax =
+    928;  // bytes: abi::kBodyMax less 24 for each of four rights on the wire
 inline constexpr std::uint64_t kTimerMaxUs = 60'000'000;  // as the longest deadline
 inline constexpr std::uint64_t kRandomMax = 256;          // bytes
 inline constexpr std::size_t kTextMax = 256;              // bytes, as all lengths of text
 inline constexpr std::size_t kTagMax = 32;
 inline constexpr std::size_t kTagsMax = 8;
-inline constexpr std::size_t kWhoMax = 128;               // a did:key of Ed25519 has 56
-inline constexpr std::size_t kTokenPartMax = 1'000;       // bytes in one body
-inline constexpr std::size_t kTokensMax = 40'960;         // ten tokens of 4 KiB: an invocation, eight delegations, and room
+inline constexpr std::size_t kWhoMax = 128;          // a did:key of Ed25519 has 56
+inline constexpr std::size_t kTokenPartMax = 1'000;  // bytes in one body
+inline constexpr std::size_t kTokensMax =
+    40'960;  // ten tokens of 4 KiB: an invocation, eight delegations, and room
 inline constexpr std::size_t kCidSize = 36;
-inline constexpr std::uint64_t kHistoryMax = 64;          // events asked for
+inline constexpr std::uint64_t kHistoryMax = 64;  // events asked for
 inline constexpr std::uint64_t kHistoryDefault = 16;
 
 /// Why a request is not done: a reason for the program, a sentence for its developer.

@@ -17,8 +17,8 @@ constexpr std::uint32_t bits(Fields... keys) {
   return (bit(keys) | ... | 0u);
 }
 
-constexpr std::uint32_t kLimits = bits(Field::can, Field::rate, Field::burst, Field::in_flight, Field::body_max, Field::deadline_us,
-                                       Field::expires_ms);
+constexpr std::uint32_t kLimits = bits(Field::can, Field::rate, Field::burst, Field::in_flight,
+                                       Field::body_max, Field::deadline_us, Field::expires_ms);
 constexpr std::uint32_t kLabelled = kLimits | bit(Field::label);
 
 /// What an operation must have, may have, and how many rights its message carries.
@@ -30,26 +30,42 @@ struct Form {
 };
 constexpr Form form_of(Op op) {
   switch (op) {
-    case Op::mint: return {0, kLabelled, 0, 0};
-    case Op::derive: return {0, kLabelled, 1, 1};
-    case Op::grant: return {bit(Field::who), kLabelled, 1, 1};
-    case Op::attenuate: return {0, kLimits, 1, 1};
-    case Op::revoke: return {0, 0, 1, 1};
-    case Op::drop: return {0, 0, 1, abi::kCarriedRightsMax};
-    case Op::notify: return {bit(Field::number), 0, 1, 1};
-    case Op::timer: return {bit(Field::us), 0, 0, 0};
-    case Op::random: return {bit(Field::count), 0, 0, 0};
-    case Op::advertise: return {bit(Field::text), kLabelled | bits(Field::tags, Field::open), 0, 0};
-    case Op::discover: return {0, bits(Field::name, Field::tags, Field::want, Field::after), 0, 0};
-    case Op::issue_token: return {bits(Field::who, Field::expires_ms), kLimits, 1, 1};
-    case Op::redeem_token: return {bit(Field::bytes), bit(Field::more), 0, 0};
-    case Op::revoke_token: return {bit(Field::cid), 0, 0, 0};
-    case Op::history: return {0, bits(Field::since, Field::count), 0, 0};
+    case Op::mint:
+      return {0, kLabelled, 0, 0};
+    case Op::derive:
+      return {0, kLabelled, 1, 1};
+    case Op::grant:
+      return {bit(Field::who), kLabelled, 1, 1};
+    case Op::attenuate:
+      return {0, kLimits, 1, 1};
+    case Op::revoke:
+      return {0, 0, 1, 1};
+    case Op::drop:
+      return {0, 0, 1, abi::kCarriedRightsMax};
+    case Op::notify:
+      return {bit(Field::number), 0, 1, 1};
+    case Op::timer:
+      return {bit(Field::us), 0, 0, 0};
+    case Op::random:
+      return {bit(Field::count), 0, 0, 0};
+    case Op::advertise:
+      return {bit(Field::text), kLabelled | bits(Field::tags, Field::open), 0, 0};
+    case Op::discover:
+      return {0, bits(Field::name, Field::tags, Field::want, Field::after), 0, 0};
+    case Op::issue_token:
+      return {bits(Field::who, Field::expires_ms), kLimits, 1, 1};
+    case Op::redeem_token:
+      return {bit(Field::bytes), bit(Field::more), 0, 0};
+    case Op::revoke_token:
+      return {bit(Field::cid), 0, 0, 0};
+    case Op::history:
+      return {0, bits(Field::since, Field::count), 0, 0};
   }
   return {};
 }
 
-/// Reads the values of a map, one key after the other. False: the value is of another kind or out of its range.
+/// Reads the values of a map, one key after the other. False: the value is of another kind or out of its
+/// range.
 class Values {
  public:
   Values(CborReader& in, PromiseRequest& request) : in_(in), request_(request) {}
@@ -57,32 +73,55 @@ class Values {
   bool read(Field key) {
     PromiseRequest& r = request_;
     switch (key) {
-      case Field::label: return number(r.label, 0, kAny);
-      case Field::can: return number(r.can, 1, 7);
-      case Field::rate: return number(r.rate, 0, 0x7fff'ffff);
-      case Field::burst: return number(r.burst, 1, 0x7fff'ffff);
-      case Field::in_flight: return number(r.in_flight, 1, 0xffff);
-      case Field::body_max: return number(r.body_max, 0, abi::kBodyMax);
-      case Field::deadline_us: return number(r.deadline_us, 1, 60'000'000);
-      case Field::expires_ms: return number(r.expires_ms, 1, 315'360'000'000);  // ten years
-      case Field::number: return number(r.number, 0, kAny);
-      case Field::who: return text(r.who, 1, kWhoMax);
-      case Field::us: return number(r.us, 0, kTimerMaxUs);
-      case Field::count: return number(r.count, 1, kRandomMax);
-      case Field::text: return text(r.text, 0, kTextMax);
-      case Field::tags: return tags();
-      case Field::open: return boolean(r.open);
-      case Field::name: return text(r.name, 0, kNameMax);
-      case Field::want: return boolean(r.want);
-      case Field::since: return number(r.since, 0, kAny);
-      case Field::bytes: return bytes(r.bytes, 1, kTokenPartMax);
-      case Field::more: return boolean(r.more);
-      case Field::cid: return bytes(r.cid, kCidSize, kCidSize);
-      case Field::after: return text(r.after, 1, kNameMax);
+      case Field::label:
+        return number(r.label, 0, kAny);
+      case Field::can:
+        return number(r.can, 1, 7);
+      case Field::rate:
+        return number(r.rate, 0, 0x7fff'ffff);
+      case Field::burst:
+        return number(r.burst, 1, 0x7fff'ffff);
+      case Field::in_flight:
+        return number(r.in_flight, 1, 0xffff);
+      case Field::body_max:
+        return number(r.body_max, 0, abi::kBodyMax);
+      case Field::deadline_us:
+        return number(r.deadline_us, 1, 60'000'000);
+      case Field::expires_ms:
+        return number(r.expires_ms, 1, 315'360'000'000);  // ten years
+      case Field::number:
+        return number(r.number, 0, kAny);
+      case Field::who:
+        return text(r.who, 1, kWhoMax);
+      case Field::us:
+        return number(r.us, 0, kTimerMaxUs);
+      case Field::count:
+        return number(r.count, 1, kRandomMax);
+      case Field::text:
+        return text(r.text, 0, kTextMax);
+      case Field::tags:
+        return tags();
+      case Field::open:
+        return boolean(r.open);
+      case Field::name:
+        return text(r.name, 0, kNameMax);
+      case Field::want:
+        return boolean(r.want);
+      case Field::since:
+        return number(r.since, 0, kAny);
+      case Field::bytes:
+        return bytes(r.bytes, 1, kTokenPartMax);
+      case Field::more:
+        return boolean(r.more);
+      case Field::cid:
+        return bytes(r.cid, kCidSize, kCidSize);
+      case Field::after:
+        return text(r.after, 1, kNameMax);
       case Field::op:
       case Field::why:
       case Field::list:
-      case Field::verdict: return false;  // of no request
+      case Field::verdict:
+        return false;  // of no request
     }
     return false;
   }
@@ -127,7 +166,8 @@ std::unexpected<Refusal> malformed(std::string text) {
 
 }  // namespace
 
-std::expected<PromiseRequest, Refusal> read_request(std::span<const std::uint8_t> body, std::size_t nb_rights) {
+std::expected<PromiseRequest, Refusal> read_request(std::span<const std::uint8_t> body,
+                                                    std::size_t nb_rights) {
   if (body.size() > abi::kBodyMax) return malformed("the body is longer than 1,024 bytes");
   PromiseRequest request;
   CborReader in(body);
@@ -145,20 +185,23 @@ std::expected<PromiseRequest, Refusal> read_request(std::span<const std::uint8_t
     const auto key = in.number();
     if (!key || *key <= last) return malformed("keys are not rising numbers in their shortest form");
     last = *key;
-    const bool known = *key <= static_cast<std::uint64_t>(Field::after) &&
-                       ((form.needed | form.allowed) >> *key & 1) != 0;
+    const bool known =
+        *key <= static_cast<std::uint64_t>(Field::after) && ((form.needed | form.allowed) >> *key & 1) != 0;
     if (!known) return malformed("this operation has no key " + std::to_string(*key));
-    if (!values.read(static_cast<Field>(*key))) return malformed("the value of key " + std::to_string(*key) + " is not possible");
+    if (!values.read(static_cast<Field>(*key)))
+      return malformed("the value of key " + std::to_string(*key) + " is not possible");
     request.keys |= 1u << *key;
   }
   if (!in.at_end()) return malformed("there is something behind the map");
-  if ((request.keys & form.needed) != form.needed) return malformed("a key that this operation needs is missing");
+  if ((request.keys & form.needed) != form.needed)
+    return malformed("a key that this operation needs is missing");
   if (nb_rights < form.rights_min || nb_rights > form.rights_max)
     return malformed("this operation carries " +
                      (form.rights_min == form.rights_max ? std::to_string(form.rights_min)
                                                          : "1 to " + std::to_string(form.rights_max)) +
                      " rights, not " + std::to_string(nb_rights));
-  if (request.op == Op::history && request.count > kHistoryMax) return malformed("at most 64 events at a time");
+  if (request.op == Op::history && request.count > kHistoryMax)
+    return malformed("at most 64 events at a time");
   return request;
 }
 

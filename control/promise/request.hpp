@@ -1,5 +1,5 @@
-// A request's body, read: bounds first, then form, then meaning of each field by itself. What the fields mean together is
-// its operation's affair.
+// A request's body, read: bounds first, then form, then meaning of each field by itself. What the fields mean
+// together is its operation's affair.
 #pragma once
 
 #include <array>

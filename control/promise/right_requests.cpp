@@ -27,7 +27,8 @@ RightSpec PromiseService::spec_of(const PromiseRequest& request) {
 
 bool PromiseService::may_have_more(const Asker& asker) {
   if (store_.state().nb_made_by(asker.who.process) < kMadeMax) return true;
-  refuse(asker, abi::Reason::quota_exceeded, "this process has had 1,024 rights made, which is all it may: revoke some");
+  refuse(asker, abi::Reason::quota_exceeded,
+         "this process has had 1,024 rights made, which is all it may: revoke some");
   return false;
 }
 
@@ -60,7 +61,8 @@ const RightRecord* PromiseService::to_derive_from(const Asker& asker, const Prom
   }
   const std::uint8_t needed = abi::kMayDerive | also;
   if ((from->permissions & needed) != needed) {
-    refuse(asker, abi::Reason::not_permitted, "the right may not be " + std::string(also == 0 ? "derived from" : "given on"));
+    refuse(asker, abi::Reason::not_permitted,
+           "the right may not be " + std::string(also == 0 ? "derived from" : "given on"));
     return nullptr;
   }
   // A label tells a process its own rights apart: nobody else may choose one for it.
@@ -83,30 +85,32 @@ void PromiseService::grant(const Asker& asker, const PromiseRequest& request, co
   if (to_derive_from(asker, request, right, abi::kMayCarry) == nullptr) return;
   const ProcessRecord* to = find_process(store_.state(), request.who);
   if (to == nullptr && knowledge_.process_of_did) to = knowledge_.process_of_did(request.who);
-  if (to == nullptr) return refuse(asker, abi::Reason::declined, "there is no process of that name or DID here");
+  if (to == nullptr)
+    return refuse(asker, abi::Reason::declined, "there is no process of that name or DID here");
   RightOwner owner;
   owner.maker = asker.who;
-  rights_.derive(right, spec_of(request), std::move(owner),
-                 [this, asker, index = to->index, generation = to->generation](const Result<RightRecord>& made) {
-                   if (!made) return refuse(asker, made.error());
-                   const ProcessRecord* from = process_of(asker.who);
-                   const ProcessRecord* now = store_.state().process(index);
-                   const abi::RightRef ref{made->slot, made->generation};
-                   bool said = from != nullptr && now != nullptr && now->generation == generation;
-                   if (said) {
-                     GuestNotice notice;
-                     notice.process = index;
-                     notice.generation = generation;
-                     notice.worker = now->worker;
-                     notice.rights = {ref};
-                     notice.body = right_granted_body(made->permissions, from->name);
-                     said = outbox_.say(std::move(notice));
-                     ++(said ? counts_.notices : counts_.unsaid);
-                   }
-                   if (said) return answer(asker, done_body());
-                   take_back({&ref, 1});
-                   refuse(asker, abi::Reason::busy, "the process to which it is granted cannot be told now");
-                 });
+  rights_.derive(
+      right, spec_of(request), std::move(owner),
+      [this, asker, index = to->index, generation = to->generation](const Result<RightRecord>& made) {
+        if (!made) return refuse(asker, made.error());
+        const ProcessRecord* from = process_of(asker.who);
+        const ProcessRecord* now = store_.state().process(index);
+        const abi::RightRef ref{made->slot, made->generation};
+        bool said = from != nullptr && now != nullptr && now->generation == generation;
+        if (said) {
+          GuestNotice notice;
+          notice.process = index;
+          notice.generation = generation;
+          notice.worker = now->worker;
+          notice.rights = {ref};
+          notice.body = right_granted_body(made->permissions, from->name);
+          said = outbox_.say(std::move(notice));
+          ++(said ? counts_.notices : counts_.unsaid);
+        }
+        if (said) return answer(asker, done_body());
+        take_back({&ref, 1});
+        refuse(asker, abi::Reason::busy, "the process to which it is granted cannot be told now");
+      });
 }
 
 const RightRecord* PromiseService::to_change(const Asker& asker, const abi::RightRef& right) {
@@ -123,9 +127,11 @@ const RightRecord* PromiseService::to_change(const Asker& asker, const abi::Righ
   return found;
 }
 
-void PromiseService::attenuate(const Asker& asker, const PromiseRequest& request, const abi::RightRef& right) {
+void PromiseService::attenuate(const Asker& asker, const PromiseRequest& request,
+                               const abi::RightRef& right) {
   if (to_change(asker, right) == nullptr) return;
-  rights_.attenuate(right, spec_of(request), [this, asker](const Result<Passed>& passed) { answer_changed(asker, passed); });
+  rights_.attenuate(right, spec_of(request),
+                    [this, asker](const Result<Passed>& passed) { answer_changed(asker, passed); });
 }
 
 void PromiseService::revoke(const Asker& asker, const abi::RightRef& right) {

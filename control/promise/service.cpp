@@ -29,7 +29,8 @@ abi::Reason reason_of(Errc code) {
 
 }  // namespace
 
-PromiseService::PromiseService(EventLoop& loop, Store& store, Rights& rights, ControlRings& rings, Instances& instances)
+PromiseService::PromiseService(EventLoop& loop, Store& store, Rights& rights, ControlRings& rings,
+                               Instances& instances)
     : loop_(loop),
       store_(store),
       rights_(rights),
@@ -41,8 +42,8 @@ void PromiseService::on_request(const RingEvent& event) {
   const abi::ControlEvent& header = event.header;
   ++counts_.requests;
   const ProcessRecord* process = store_.state().process(header.process);
-  // A worker speaks for its own processes only; one that is being removed has nothing to ask. The data plane answers
-  // what is not answered here, at the deadline.
+  // A worker speaks for its own processes only; one that is being removed has nothing to ask. The data plane
+  // answers what is not answered here, at the deadline.
   const bool is_ours = process != nullptr && process->generation == header.process_generation &&
                        process->worker == header.worker && header.instance != 0 &&
                        store_.state().internal_right_of(process->index) != nullptr;
@@ -57,7 +58,8 @@ void PromiseService::on_request(const RingEvent& event) {
   std::memcpy(asker.id.data(), header.id, sizeof header.id);
   std::uint32_t& waiting = asked_[header.process];
   ++waiting;
-  if (waiting > kAskedMax) return refuse(asker, abi::Reason::quota_exceeded, "256 requests of this process wait already");
+  if (waiting > kAskedMax)
+    return refuse(asker, abi::Reason::quota_exceeded, "256 requests of this process wait already");
   const auto* bytes = reinterpret_cast<const std::uint8_t*>(event.body.data());
   const auto request = read_request({bytes, event.body.size()}, event.rights.size());
   if (!request) {
@@ -69,21 +71,36 @@ void PromiseService::on_request(const RingEvent& event) {
 
 void PromiseService::serve(const Asker& asker, const PromiseRequest& request, Carried carried) {
   switch (request.op) {
-    case Op::mint: return mint(asker, request);
-    case Op::derive: return derive(asker, request, carried[0]);
-    case Op::grant: return grant(asker, request, carried[0]);
-    case Op::attenuate: return attenuate(asker, request, carried[0]);
-    case Op::revoke: return revoke(asker, carried[0]);
-    case Op::drop: return answer(asker, done_body());  // the poll core took the handles out of the table
-    case Op::notify: return notify(asker, request, carried[0]);
-    case Op::timer: return timer(asker, request);
-    case Op::random: return random(asker, request);
-    case Op::advertise: return advertise(asker, request);
-    case Op::discover: return discover(asker, request);
-    case Op::issue_token: return issue_token(asker, request, carried[0]);
-    case Op::redeem_token: return redeem_token(asker, request);
-    case Op::revoke_token: return revoke_token(asker, request);
-    case Op::history: return history(asker, request);
+    case Op::mint:
+      return mint(asker, request);
+    case Op::derive:
+      return derive(asker, request, carried[0]);
+    case Op::grant:
+      return grant(asker, request, carried[0]);
+    case Op::attenuate:
+      return attenuate(asker, request, carried[0]);
+    case Op::revoke:
+      return revoke(asker, carried[0]);
+    case Op::drop:
+      return answer(asker, done_body());  // the poll core took the handles out of the table
+    case Op::notify:
+      return notify(asker, request, carried[0]);
+    case Op::timer:
+      return timer(asker, request);
+    case Op::random:
+      return random(asker, request);
+    case Op::advertise:
+      return advertise(asker, request);
+    case Op::discover:
+      return discover(asker, request);
+    case Op::issue_token:
+      return issue_token(asker, request, carried[0]);
+    case Op::redeem_token:
+      return redeem_token(asker, request);
+    case Op::revoke_token:
+      return revoke_token(asker, request);
+    case Op::history:
+      return history(asker, request);
   }
 }
 
@@ -134,7 +151,8 @@ void PromiseService::on_undelivered(const RingEvent& event) {
 void PromiseService::take_back(std::span<const abi::RightRef> rights) {
   std::vector<RightRecord> made;
   for (const abi::RightRef& right : rights)
-    if (const RightRecord* found = rights_.find(right); found != nullptr && found->maker) made.push_back(*found);
+    if (const RightRecord* found = rights_.find(right); found != nullptr && found->maker)
+      made.push_back(*found);
   if (made.empty()) return;
   rights_.revoke(
       made,
@@ -181,14 +199,16 @@ void PromiseService::on_dead(const RightRecord& right, Why why) {
 void PromiseService::on_ended(std::uint32_t process, const Maker& but) {
   if (const auto found = timers_.find(process); found != timers_.end()) {
     // Nobody waits for their answers; they are counted as answered.
-    const std::size_t gone = std::erase_if(found->second, [&](const auto& one) { return one.second.who != but; });
+    const std::size_t gone =
+        std::erase_if(found->second, [&](const auto& one) { return one.second.who != but; });
     if (found->second.empty()) timers_.erase(found);
     if (const auto waiting = asked_.find(process); waiting != asked_.end()) {
       waiting->second -= std::min<std::uint32_t>(waiting->second, static_cast<std::uint32_t>(gone));
       if (waiting->second == 0) asked_.erase(waiting);
     }
   }
-  if (const auto found = parts_.find(process); found != parts_.end() && found->second.who != but) parts_.erase(found);
+  if (const auto found = parts_.find(process); found != parts_.end() && found->second.who != but)
+    parts_.erase(found);
 }
 
 void PromiseService::on_attached() {

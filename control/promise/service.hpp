@@ -1,7 +1,8 @@
-// Control's side of promise-1 (abi/wire/promise-1.md): what functions ask through handle 2, and what control tells them.
+// Control's side of promise-1 (abi/wire/promise-1.md): what functions ask through handle 2, and what control
+// tells them.
 //
-// Who asks is what the ring record says, which the poll core wrote; a body says nothing about it. What a request is about
-// is carried by it. Everything that waits is bounded for each process.
+// Who asks is what the ring record says, which the poll core wrote; a body says nothing about it. What a
+// request is about is carried by it. Everything that waits is bounded for each process.
 #pragma once
 
 #include <cstdint>
@@ -21,9 +22,9 @@
 
 namespace pgrid::control {
 
-inline constexpr std::size_t kMadeMax = 1'024;     // rights that a process has had made
-inline constexpr std::size_t kTimersMax = 64;      // of one process
-inline constexpr std::uint32_t kAskedMax = 256;    // requests of one process that control works on
+inline constexpr std::size_t kMadeMax = 1'024;        // rights that a process has had made
+inline constexpr std::size_t kTimersMax = 64;         // of one process
+inline constexpr std::uint32_t kAskedMax = 256;       // requests of one process that control works on
 inline constexpr std::uint32_t kMalformedLogged = 4;  // malformed requests a second that the log hears of
 
 /// What other parts of control know; each may be left out.
@@ -31,7 +32,7 @@ struct PromiseKnowledge {
   using OnEvents = std::function<void(std::expected<std::vector<EventView>, Refusal>)>;
 
   TokenService* tokens = nullptr;
-  std::function<std::string(const ProcessRecord&)> did_of;              // empty: it has none
+  std::function<std::string(const ProcessRecord&)> did_of;               // empty: it has none
   std::function<const ProcessRecord*(std::string_view)> process_of_did;  // null: none of this node
   std::function<std::string(const ProcessRecord&)> verdict_of;           // in a few words
   /// Events about a process after number `since`, oldest first, one more than `count` if there are.
@@ -41,7 +42,7 @@ struct PromiseKnowledge {
 struct PromiseCounts {
   std::uint64_t requests = 0;
   std::uint64_t done = 0;
-  std::uint64_t refused = 0;      // malformed ones among them
+  std::uint64_t refused = 0;  // malformed ones among them
   std::uint64_t malformed = 0;
   std::uint64_t strangers = 0;    // of a process that is not there, or lives elsewhere: not answered
   std::uint64_t undelivered = 0;  // answers whose rights were taken back
@@ -98,8 +99,8 @@ class PromiseService {
   void revoke(const Asker& asker, const abi::RightRef& right);
   void notify(const Asker& asker, const PromiseRequest& request, const abi::RightRef& right);
   /// The right if it lives and is allowed to be derived from (and `also`); else null, and the asker was told.
-  const RightRecord* to_derive_from(const Asker& asker, const PromiseRequest& request, const abi::RightRef& right,
-                                    std::uint8_t also = 0);
+  const RightRecord* to_derive_from(const Asker& asker, const PromiseRequest& request,
+                                    const abi::RightRef& right, std::uint8_t also = 0);
   const RightRecord* to_change(const Asker& asker, const abi::RightRef& right);
   [[nodiscard]] bool may_have_more(const Asker& asker);
   void answer_made(const Asker& asker, const Result<RightRecord>& right);
@@ -137,9 +138,9 @@ class PromiseService {
   Watches watches_;
   PromiseKnowledge knowledge_;
   PromiseCounts counts_;
-  std::map<std::uint32_t, std::uint32_t> asked_;                       // by process: requests that wait for their answer
-  std::map<std::uint32_t, std::map<std::uint64_t, Timer>> timers_;     // by process
-  std::map<std::uint32_t, Parts> parts_;                               // by process: of tokens
+  std::map<std::uint32_t, std::uint32_t> asked_;  // by process: requests that wait for their answer
+  std::map<std::uint32_t, std::map<std::uint64_t, Timer>> timers_;  // by process
+  std::map<std::uint32_t, Parts> parts_;                            // by process: of tokens
   std::uint64_t next_timer_ = 0;
   std::int64_t logged_second_ = 0;
   std::uint32_t logged_ = 0;  // within that second

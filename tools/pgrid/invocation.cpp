@@ -22,12 +22,13 @@ std::uint64_t nanoseconds_since(Clock::time_point start) {
 
 class ApiInvocation : public Invocation {
  public:
-  ApiInvocation(const ApiClient& api, std::string target, std::uint32_t deadline_us)
-      : api_(api), target_(std::move(target)), deadline_us_(deadline_us) {}
+  ApiInvocation(const ApiClient& api, std::string target, std::uint32_t deadline_us, std::string carry)
+      : api_(api), target_(std::move(target)), deadline_us_(deadline_us), carry_(std::move(carry)) {}
 
   Result<Outcome> once(const std::string& body) override {
     nlohmann::json json{{"target", target_}, {"body_base64", base64(body)}};
     if (deadline_us_ != 0) json["deadline_us"] = deadline_us_;
+    if (!carry_.empty()) json["carry"] = carry_;
     const auto answer = api_.call({.method = "POST",
                                    .path = "/v1/invoke",
                                    .body = json.dump(),
@@ -38,7 +39,9 @@ class ApiInvocation : public Invocation {
     };
     const auto bytes = base64_decode(text("body_base64"));
     if (!bytes) return fail(Errc::protocol, "read the answer", "its body is not base64");
-    Outcome outcome{text("kind"), text("reason"), *bytes, 0};
+    Outcome outcome{text("kind"), text("reason"), *bytes, 0, {}};
+    for (const auto& right : answer->value("rights", nlohmann::json::array()))
+      if (right.is_object() && right.contains("uri") && right["uri"].is_string()) outcome.rights.push_back(right["uri"]);
     if (answer->contains("round_trip_ns") && (*answer)["round_trip_ns"].is_number())
       outcome.round_trip_ns = (*answer)["round_trip_ns"].get<std::uint64_t>();
     return outcome;
@@ -48,6 +51,7 @@ class ApiInvocation : public Invocation {
   const ApiClient& api_;
   std::string target_;
   std::uint32_t deadline_us_;
+  std::string carry_;
 };
 
 class UdpInvocation : public Invocation {
@@ -83,7 +87,7 @@ class UdpInvocation : public Invocation {
       if (!answer || answer->id != id) continue;  // not ours, or late
       return Outcome{std::string(abi::name_of(answer->kind)), std::string(abi::name_of(answer->reason)),
                      std::string(reinterpret_cast<const char*>(answer->body.data()), answer->body.size()),
-                     nanoseconds_since(start)};
+                     nanoseconds_since(start), {}};
     }
   }
 
@@ -96,8 +100,8 @@ class UdpInvocation : public Invocation {
 
 }  // namespace
 
-std::unique_ptr<Invocation> invoke_by_api(const ApiClient& api, std::string target, std::uint32_t deadline_us) {
-  return std::make_unique<ApiInvocation>(api, std::move(target), deadline_us);
+std::unique_ptr<Invocation> invoke_by_api(const ApiClient& api, std::string target, std::uint32_t deadline_us, std::string carry) {
+  return std::make_unique<ApiInvocation>(api, std::move(target), deadline_us, std::move(carry));
 }
 
 Result<std::unique_ptr<Invocation>> invoke_by_udp(const HostPort& to, const wire::RightRef& right,

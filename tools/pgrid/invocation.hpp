@@ -4,6 +4,7 @@
 #include <chrono>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "abi/shared/reason.hpp"
 #include "abi/wire/grid_uri.hpp"
@@ -17,6 +18,7 @@ struct Outcome {
   std::string reason;
   std::string body;    // any bytes
   std::uint64_t round_trip_ns = 0;
+  std::vector<std::string> rights{};  // grid URIs of those that the answer brought
   [[nodiscard]] bool answered() const { return kind == "answer"; }
 };
 
@@ -27,9 +29,10 @@ class Invocation {
   [[nodiscard]] virtual Result<Outcome> once(const std::string& body) = 0;
 };
 
-/// `target`: the name of a process, or a grid URI of this node. `deadline_us` 0: the right's.
+/// `target`: the name of a process, or a grid URI of this node. `deadline_us` 0: the right's. `carry`: rights that go along, by
+/// name or SLOT.GENERATION, with commas between them.
 [[nodiscard]] std::unique_ptr<Invocation> invoke_by_api(const ApiClient& api, std::string target,
-                                                        std::uint32_t deadline_us);
+                                                        std::uint32_t deadline_us, std::string carry = {});
 
 /// Waits for the deadline and a second more; for two seconds without a deadline.
 [[nodiscard]] Result<std::unique_ptr<Invocation>> invoke_by_udp(const HostPort& to, const wire::RightRef& right,

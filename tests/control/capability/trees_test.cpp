@@ -1,7 +1,6 @@
-// Shows what people do with rights that come from others: derived and narrowed ones, trees that end together, names, many at
-// once; and the arithmetic of "narrower" by itself.
+// Shows what people do with rights that come from others: derived and narrowed ones, trees that end together,
+// names, many at once; and the arithmetic of "narrower" by itself.
 #include "control/capability/narrow.hpp"
-
 #include "tests/control/fake/node_fixture.hpp"
 
 namespace pgrid::control::fake {
@@ -50,8 +49,13 @@ TEST_F(Trees, derived_rights_are_narrower_and_end_with_what_they_came_from) {
 TEST_F(Trees, narrowing_goes_down_the_tree_and_never_widens) {
   const ParsedJson root = create(R"(, "rate": 100)");
   const Reply child = derive(id(root), R"({"rate": 50})");
-  EXPECT_EQ(call("POST", "/v1/rights/" + id(root) + "/attenuate", R"({"rate": 20, "can": "send", "label": 1})").status, 400);
-  EXPECT_EQ(call("POST", "/v1/rights/" + id(root) + "/attenuate", R"({"rate": 20, "can": "send"})").body["attenuated"], true);
+  EXPECT_EQ(
+      call("POST", "/v1/rights/" + id(root) + "/attenuate", R"({"rate": 20, "can": "send", "label": 1})")
+          .status,
+      400);
+  EXPECT_EQ(call("POST", "/v1/rights/" + id(root) + "/attenuate", R"({"rate": 20, "can": "send"})")
+                .body["attenuated"],
+            true);
   EXPECT_EQ(call("POST", "/v1/rights/" + id(root) + "/attenuate", R"({"rate": 0})").status, 200);
   for (const ParsedJson& right : {root, child.body}) {
     const abi::RightFields fields = dataplane_->right(right["slot"]);
@@ -59,14 +63,16 @@ TEST_F(Trees, narrowing_goes_down_the_tree_and_never_widens) {
     EXPECT_EQ(fields.permissions, abi::kMaySend);
   }
   EXPECT_TRUE(works(child.body));
-  EXPECT_EQ(call("POST", "/v1/rights/1.1/attenuate", R"({"rate": 1})").status, 403) << "the one that invoke uses";
+  EXPECT_EQ(call("POST", "/v1/rights/1.1/attenuate", R"({"rate": 1})").status, 403)
+      << "the one that invoke uses";
 }
 
 TEST_F(Trees, names) {
   const ParsedJson desk = create(R"(, "as": "desk")");
   EXPECT_EQ(desk["name"], "desk");
   EXPECT_EQ(call("POST", "/v1/rights", R"({"process": "echo", "as": "desk"})").status, 409);
-  EXPECT_EQ(call("POST", "/v1/rights", R"({"process": "echo", "as": "echo"})").status, 409) << "a process is called so";
+  EXPECT_EQ(call("POST", "/v1/rights", R"({"process": "echo", "as": "echo"})").status, 409)
+      << "a process is called so";
   EXPECT_EQ(call("POST", "/v1/rights", R"({"process": "echo", "as": "De sk"})").status, 400);
   const Reply intern = derive("desk", R"({"as": "intern"})");
   EXPECT_EQ(intern.body["parent"], id(desk));
@@ -86,15 +92,19 @@ TEST_F(Trees, many_at_once_or_none) {
   EXPECT_EQ(dataplane_->right(many.body["rights"][99]["slot"]).rate, 7u);
   EXPECT_TRUE(works(many.body["rights"][50]));
   EXPECT_NE(many.body["rights"][0]["uri"], many.body["rights"][1]["uri"]);
-  const Reply below = call("POST", "/v1/rights/" + id(many.body["rights"][0]) + "/derive", R"({"count": 120})");
+  const Reply below =
+      call("POST", "/v1/rights/" + id(many.body["rights"][0]) + "/derive", R"({"count": 120})");
   EXPECT_EQ(below.status, 201);
   EXPECT_EQ(call("POST", "/v1/rights", R"({"process": "echo", "count": 100})").status, 507);
   EXPECT_EQ(call("GET", "/v1/rights").body["rights"].size(), 1u + 100 + 120);
-  for (const char* more : {R"("count": 0)", R"("count": 10001)", R"("count": 2, "as": "x")", R"("count": 2, "holder": "echo")"})
-    EXPECT_EQ(call("POST", "/v1/rights", R"({"process": "echo", )" + std::string(more) + "}").status, 400) << more;
+  for (const char* more :
+       {R"("count": 0)", R"("count": 10001)", R"("count": 2, "as": "x")", R"("count": 2, "holder": "echo")"})
+    EXPECT_EQ(call("POST", "/v1/rights", R"({"process": "echo", )" + std::string(more) + "}").status, 400)
+        << more;
   EXPECT_EQ(call("DELETE", "/v1/rights/" + id(many.body["rights"][0])).body["count"], 121);
   EXPECT_FALSE(works(many.body["rights"][0]));
-  EXPECT_EQ(call("POST", "/v1/rights", R"({"process": "echo", "count": 100})").status, 201) << "freed slots are used again";
+  EXPECT_EQ(call("POST", "/v1/rights", R"({"process": "echo", "count": 100})").status, 201)
+      << "freed slots are used again";
 }
 
 TEST_F(Trees, what_a_grant_may_do) {
@@ -127,7 +137,8 @@ TEST(Narrow, bursts_follow_rates) {
   spec.burst = 6;
   EXPECT_EQ(narrowed(parent_of(50, 5), spec, 1).error().code, Errc::not_permitted);
   spec.rate = 0;
-  EXPECT_EQ(narrowed(parent_of(50, 5), spec, 1).error().code, Errc::not_permitted) << "no limit is above every limit";
+  EXPECT_EQ(narrowed(parent_of(50, 5), spec, 1).error().code, Errc::not_permitted)
+      << "no limit is above every limit";
   EXPECT_EQ(narrowed(parent_of(0, 0), spec, 1).error().code, Errc::invalid_argument) << "a burst of nothing";
 }
 
@@ -149,7 +160,8 @@ TEST(Narrow, permissions_are_words) {
   EXPECT_EQ(parse_permissions("send"), abi::kMaySend);
   EXPECT_EQ(parse_permissions("carry,send,derive"), abi::kPermissionsAll);
   EXPECT_EQ(parse_permissions("send+derive", '+'), abi::kMaySend | abi::kMayDerive);
-  for (const char* text : {"", ",", "send,", ",send", "send,send", "Send", "send derive"}) EXPECT_FALSE(parse_permissions(text)) << text;
+  for (const char* text : {"", ",", "send,", ",send", "send,send", "Send", "send derive"})
+    EXPECT_FALSE(parse_permissions(text)) << text;
   EXPECT_EQ(permissions_text(abi::kPermissionsAll), "send,derive,carry");
 }
 

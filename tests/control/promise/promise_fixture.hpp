@@ -54,14 +54,15 @@ class PromiseFixture : public NodeFixture {
     std::memcpy(event.id, &asked_, sizeof asked_);
     return event;
   }
-  void post(const abi::ControlEvent& header, const std::string& body, const std::vector<abi::RightRef>& rights) {
+  void post(const abi::ControlEvent& header, const std::string& body,
+            const std::vector<abi::RightRef>& rights) {
     abi::ControlEvent event = header;
     event.nb_rights = static_cast<std::uint8_t>(rights.size());
     dataplane_->post(event, body, rights);
   }
   /// Sends without waiting; gives the number of the reply.
-  std::uint32_t send(const std::string& name, const std::string& body, const std::vector<abi::RightRef>& rights = {},
-                     std::uint32_t instance = 1) {
+  std::uint32_t send(const std::string& name, const std::string& body,
+                     const std::vector<abi::RightRef>& rights = {}, std::uint32_t instance = 1) {
     post(header_of(name, instance), body, rights);
     return asked_;
   }
@@ -100,7 +101,8 @@ class PromiseFixture : public NodeFixture {
     const std::uint32_t index = node_->state().process(name)->index;
     std::vector<Said> found;
     for (const Said& said : said_)
-      if (said.header.type == static_cast<std::uint8_t>(abi::ControlRequestType::notice) && said.header.slot == index)
+      if (said.header.type == static_cast<std::uint8_t>(abi::ControlRequestType::notice) &&
+          said.header.slot == index)
         found.push_back(said);
     return found;
   }

@@ -1,7 +1,7 @@
-// Shows the other requests, the bounds of each process, and that nothing malformed or from a stranger does anything.
-#include "tests/control/promise/promise_fixture.hpp"
-
+// Shows the other requests, the bounds of each process, and that nothing malformed or from a stranger does
+// anything.
 #include "control/promise/service.hpp"
+#include "tests/control/promise/promise_fixture.hpp"
 
 namespace pgrid::control::fake {
 namespace {
@@ -55,7 +55,8 @@ TEST_F(Requests, rights_of_a_process_are_bounded) {
 TEST_F(Requests, watches_of_a_process_are_bounded) {
   std::vector<abi::RightRef> rights;
   for (std::size_t i = 0; i <= kWatchesMax; ++i) rights.push_back(mint("bob"));
-  for (std::size_t i = 0; i < kWatchesMax; ++i) EXPECT_EQ(ask("alice", notify_of(i), {rights[i]}).body, kDone);
+  for (std::size_t i = 0; i < kWatchesMax; ++i)
+    EXPECT_EQ(ask("alice", notify_of(i), {rights[i]}).body, kDone);
   expect_refused(ask("alice", notify_of(1), {rights.back()}), abi::Reason::quota_exceeded);
   EXPECT_EQ(ask("alice", notify_of(1), {rights[0]}).body, kDone) << "it watches that one already";
   EXPECT_EQ(ask("bob", kRevoke, {rights[0]}).body, kDone);
@@ -86,10 +87,26 @@ TEST_F(Requests, a_poll_core_that_does_not_turn) {
 
 TEST_F(Requests, functions_are_advertised_found_and_wanted) {
   CborWriter closed;
-  closed.map(3).number(0).number(op(Op::advertise)).number(13).text("paints").number(14).array(2).text("art").text("slow");
+  closed.map(3)
+      .number(0)
+      .number(op(Op::advertise))
+      .number(13)
+      .text("paints")
+      .number(14)
+      .array(2)
+      .text("art")
+      .text("slow");
   EXPECT_EQ(ask("alice", text_of(closed)).body, kDone);
   CborWriter open;
-  open.map(6).number(0).number(op(Op::advertise)).number(1).number(77).number(2).number(1).number(13).text("counts");
+  open.map(6)
+      .number(0)
+      .number(op(Op::advertise))
+      .number(1)
+      .number(77)
+      .number(2)
+      .number(1)
+      .number(13)
+      .text("counts");
   open.number(14).array(1).text("art").number(15).boolean(true);
   const Heard base = ask("bob", text_of(open));
   ASSERT_EQ(base.rights.size(), 1u) << base.body;
@@ -126,7 +143,8 @@ TEST_F(Requests, functions_are_advertised_found_and_wanted) {
   EXPECT_EQ(ask("alice", map_of({{Field::op, op(Op::discover)}})).body.find("counts"), std::string::npos);
   EXPECT_TRUE(loop_.run_until([&] { return target_of(wanted.rights[0]) == abi::Target::revoked; }, 5s));
   (void)mint("alice", kMint, 2);
-  EXPECT_EQ(ask("alice", map_of({{Field::op, op(Op::discover)}}), {}, 2).body.find("paints"), std::string::npos)
+  EXPECT_EQ(ask("alice", map_of({{Field::op, op(Op::discover)}}), {}, 2).body.find("paints"),
+            std::string::npos)
       << "said by an instance that is gone";
 }
 
@@ -137,23 +155,23 @@ TEST_F(Requests, nothing_malformed_does_anything) {
   const std::pair<std::string, std::vector<abi::RightRef>> wrong[] = {
       {"", {}},
       {std::string("\x00", 1), {}},
-      {"\xa0", {}},                                              // no operation
-      {std::string("\xa1\x00\x00", 3), {}},                      // operation 0
-      {std::string("\xa1\x00\x10", 3), {}},                      // promise_offer, later
-      {std::string("\xa1\x00\x18\x01", 4), {}},                  // not the shortest form
+      {"\xa0", {}},                              // no operation
+      {std::string("\xa1\x00\x00", 3), {}},      // operation 0
+      {std::string("\xa1\x00\x10", 3), {}},      // promise_offer, later
+      {std::string("\xa1\x00\x18\x01", 4), {}},  // not the shortest form
       {std::string("\xa1\x18\x00\x01", 4), {}},
       {std::string("\xb8\x01\x00\x01", 4), {}},
-      {std::string("\xbf\x00\x01\xff", 4), {}},                  // no fixed length
-      {std::string("\xa1\x00\x01\x00", 4), {}},                  // something behind it
-      {std::string("\xa1\x00", 2), {}},                          // cut off
+      {std::string("\xbf\x00\x01\xff", 4), {}},  // no fixed length
+      {std::string("\xa1\x00\x01\x00", 4), {}},  // something behind it
+      {std::string("\xa1\x00", 2), {}},          // cut off
       {std::string("\xa2\x00\x01", 3), {}},
-      {std::string("\xa3\x00\x01\x03\x05\x01\x05", 7), {}},      // keys do not rise
-      {std::string("\xa3\x00\x01\x01\x05\x01\x05", 7), {}},      // twice
-      {std::string("\xa2\x00\x01\x01\x20", 5), {}},              // a negative number
-      {std::string("\xa2\x00\x01\x01\xf9\x3c\x00", 7), {}},      // a float
-      {std::string("\xa2\x00\x01\x01\xf6", 5), {}},              // null
-      {std::string("\xa2\x00\x01\x01\xc1\x01", 6), {}},          // a tag
-      {std::string("\xa2\x00\x01\x02\x08", 5), {}},              // can: more than there is
+      {std::string("\xa3\x00\x01\x03\x05\x01\x05", 7), {}},  // keys do not rise
+      {std::string("\xa3\x00\x01\x01\x05\x01\x05", 7), {}},  // twice
+      {std::string("\xa2\x00\x01\x01\x20", 5), {}},          // a negative number
+      {std::string("\xa2\x00\x01\x01\xf9\x3c\x00", 7), {}},  // a float
+      {std::string("\xa2\x00\x01\x01\xf6", 5), {}},          // null
+      {std::string("\xa2\x00\x01\x01\xc1\x01", 6), {}},      // a tag
+      {std::string("\xa2\x00\x01\x02\x08", 5), {}},          // can: more than there is
       {std::string("\xa2\x00\x01\x02\x00", 5), {}},
       {std::string("\xa2\x00\x01\x09\x01", 5), {}},              // a key of another operation
       {std::string("\xa2\x00\x01\x18\x1a\x01", 6), {}},          // a key of none
@@ -168,7 +186,8 @@ TEST_F(Requests, nothing_malformed_does_anything) {
       {kDerive, {right, right}},
       {map_of({{Field::op, op(Op::drop)}}), {}},
   };
-  for (const auto& [body, carried] : wrong) expect_refused(ask("alice", body, carried), abi::Reason::declined);
+  for (const auto& [body, carried] : wrong)
+    expect_refused(ask("alice", body, carried), abi::Reason::declined);
   EXPECT_EQ(node_->state().rights().size(), rights);
   EXPECT_EQ(node_->promises().counts().malformed, std::size(wrong));
   EXPECT_EQ(node_->promises().counts().refused, std::size(wrong));
@@ -177,7 +196,7 @@ TEST_F(Requests, nothing_malformed_does_anything) {
 TEST_F(Requests, a_stranger_is_not_heard) {
   const abi::ControlEvent good = header_of("alice", 1);
   abi::ControlEvent wrong[] = {good, good, good, good};
-  wrong[0].worker ^= 1;             // speaks for another worker's process
+  wrong[0].worker ^= 1;              // speaks for another worker's process
   wrong[1].process_generation ^= 1;  // of an earlier use of the index
   wrong[2].process = 77;
   wrong[3].instance = 0;
@@ -194,7 +213,8 @@ TEST_F(Requests, a_stranger_is_not_heard) {
 TEST_F(Requests, a_full_ring_is_waited_for) {
   dataplane_->listens = false;
   std::uint32_t last = 0;
-  for (int i = 0; i < 200; ++i) last = send("alice", map_of({{Field::op, op(Op::random)}, {Field::count, 256}}));
+  for (int i = 0; i < 200; ++i)
+    last = send("alice", map_of({{Field::op, op(Op::random)}, {Field::count, 256}}));
   ASSERT_TRUE(loop_.run_until([&] { return node_->promises().counts().done == 200; }, 5s));
   dataplane_->listens = true;
   EXPECT_EQ(answer_to(last).kind, abi::Kind::answer);

@@ -1,5 +1,6 @@
-// Shows what functions do with rights through handle 2: they mint, derive, grant, narrow, revoke and watch them; what a
-// right or its asker does not allow is refused; what an instance had ends with it, and with its worker and data plane.
+// Shows what functions do with rights through handle 2: they mint, derive, grant, narrow, revoke and watch
+// them; what a right or its asker does not allow is refused; what an instance had ends with it, and with its
+// worker and data plane.
 #include "tests/control/promise/promise_fixture.hpp"
 
 namespace pgrid::control::fake {
@@ -53,17 +54,19 @@ TEST_F(RightsOfFunctions, a_derived_right_is_never_wider) {
   EXPECT_EQ(b.expires_unix_ns, a.expires_unix_ns);
   EXPECT_EQ(b.target, a.target);
   EXPECT_NE(std::memcmp(a.key, b.key, sizeof a.key), 0);
-  const std::pair<Field, std::uint64_t> wider[] = {{Field::rate, 1001},      {Field::rate, 0},
-                                                   {Field::burst, 51},       {Field::in_flight, 11},
-                                                   {Field::body_max, 101},   {Field::deadline_us, 5001},
-                                                   {Field::expires_ms, 61'000}};
+  const std::pair<Field, std::uint64_t> wider[] = {
+      {Field::rate, 1001},    {Field::rate, 0},           {Field::burst, 51},         {Field::in_flight, 11},
+      {Field::body_max, 101}, {Field::deadline_us, 5001}, {Field::expires_ms, 61'000}};
   for (const auto& one : wider)
-    expect_refused(ask("bob", map_of({{Field::op, op(Op::derive)}, one}), {first}), abi::Reason::not_permitted);
-  const abi::RightRef narrow = derive("bob", first, map_of({{Field::op, op(Op::derive)}, {Field::can, 1}, {Field::rate, 10}}));
+    expect_refused(ask("bob", map_of({{Field::op, op(Op::derive)}, one}), {first}),
+                   abi::Reason::not_permitted);
+  const abi::RightRef narrow =
+      derive("bob", first, map_of({{Field::op, op(Op::derive)}, {Field::can, 1}, {Field::rate, 10}}));
   EXPECT_EQ(dataplane_->right(narrow.slot).permissions, abi::kMaySend);
   EXPECT_EQ(dataplane_->right(narrow.slot).burst, 32u);
   expect_refused(ask("bob", kDerive, {narrow}), abi::Reason::not_permitted);
-  expect_refused(ask("bob", map_of({{Field::op, op(Op::derive)}, {Field::can, 3}}), {narrow}), abi::Reason::not_permitted);
+  expect_refused(ask("bob", map_of({{Field::op, op(Op::derive)}, {Field::can, 3}}), {narrow}),
+                 abi::Reason::not_permitted);
 }
 
 TEST_F(RightsOfFunctions, only_the_receiver_chooses_labels) {
@@ -113,7 +116,8 @@ TEST_F(RightsOfFunctions, whoever_had_an_ancestor_made_may_revoke_and_so_may_the
 TEST_F(RightsOfFunctions, narrowing_a_right_narrows_what_was_derived_from_it) {
   const abi::RightRef first = mint("alice");
   const abi::RightRef second = derive("bob", first, map_of({{Field::op, op(Op::derive)}, {Field::rate, 5}}));
-  const std::string narrower = map_of({{Field::op, op(Op::attenuate)}, {Field::can, 1}, {Field::rate, 10}, {Field::body_max, 9}});
+  const std::string narrower =
+      map_of({{Field::op, op(Op::attenuate)}, {Field::can, 1}, {Field::rate, 10}, {Field::body_max, 9}});
   expect_refused(ask("bob", narrower, {first}), abi::Reason::not_permitted);
   EXPECT_EQ(ask("alice", narrower, {first}).body, kDone);
   EXPECT_EQ(dataplane_->right(first.slot).rate, 10u);
@@ -122,7 +126,9 @@ TEST_F(RightsOfFunctions, narrowing_a_right_narrows_what_was_derived_from_it) {
   EXPECT_EQ(dataplane_->right(second.slot).body_max, 9u);
   EXPECT_EQ(dataplane_->right(second.slot).permissions, abi::kMaySend);
   // Nothing that is asked can widen it.
-  EXPECT_EQ(ask("alice", map_of({{Field::op, op(Op::attenuate)}, {Field::can, 7}, {Field::rate, 0}}), {first}).body, kDone);
+  EXPECT_EQ(
+      ask("alice", map_of({{Field::op, op(Op::attenuate)}, {Field::can, 7}, {Field::rate, 0}}), {first}).body,
+      kDone);
   EXPECT_EQ(dataplane_->right(first.slot).rate, 10u);
   EXPECT_EQ(dataplane_->right(first.slot).permissions, abi::kMaySend);
 }
@@ -183,7 +189,8 @@ TEST_F(RightsOfFunctions, what_instances_had_ends_with_the_data_plane_and_surviv
   stop_control();
   start_dataplane();
   start_control();
-  ASSERT_TRUE(loop_.run_until([&] { return node_->segments() != nullptr && node_->state().right(first.slot) == nullptr; }, 5s));
+  ASSERT_TRUE(loop_.run_until(
+      [&] { return node_->segments() != nullptr && node_->state().right(first.slot) == nullptr; }, 5s));
   EXPECT_EQ(node_->state().watchers().size(), 0u);
 }
 

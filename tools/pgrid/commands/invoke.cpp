@@ -18,6 +18,7 @@ nlohmann::json json_of(const Outcome& outcome) {
     json["body"] = outcome.body;
   else
     json["body_base64"] = base64(outcome.body);
+  if (!outcome.rights.empty()) json["rights"] = outcome.rights;
   return json;
 }
 
@@ -31,6 +32,8 @@ class Invoke : public Command {
     add_duration(own, "--deadline", deadline_us_, "how long the answer may take, as in 50ms (default: the right's)");
     own->add_option("--udp", udp_, "send a datagram to this address instead of asking control; TARGET is a grid:// URI")
         ->type_name("HOST[:PORT]");
+    own->add_option("--carry", carry_, "rights that go along, by name or SLOT.GENERATION, at most four with commas between them")
+        ->type_name(kRightWord);
     own->footer("\nExamples:\n  pgrid invoke echo 'hello'\n  pgrid invoke --udp 192.0.2.1 grid://192.0.2.1:4646/aaaa... hello\n"
                 "Exit status 0 when every request was answered, 1 when one was refused or broken, 4 when one was lost.");
     return own;
@@ -39,9 +42,9 @@ class Invoke : public Command {
   ExitCode run(Context& context) override {
     if (deadline_us_ > UINT32_MAX)
       return context.printer.report(ExitCode::usage,
-                                    Error{Errc::invalid_argument, "--deadline", "is more than an hour", ""});
+                                    Error{Errc::invalid_argument, "--deadline", "is more than any right allows", "give at most 60s"});
     if (count_ < 1u || count_ > kCountMax)
-      return context.printer.report(ExitCode::usage, Error{Errc::invalid_argument, "--count", "is from 1 to 1,000,000,000", ""});
+      return context.printer.report(ExitCode::usage, Error{Errc::invalid_argument, "--count", "is not possible", "give 1 up to 1000000000"});
     if (body_ == "-") body_.assign(std::istreambuf_iterator<char>(std::cin), {});
     if (body_.size() > 1024)
       return context.printer.report(
@@ -55,7 +58,9 @@ class Invoke : public Command {
  private:
   [[nodiscard]] Result<std::unique_ptr<Invocation>> open(const Context& context) const {
     const auto deadline = static_cast<std::uint32_t>(deadline_us_);
-    if (udp_.empty()) return invoke_by_api(context.api, target_, deadline);
+    if (udp_.empty()) return invoke_by_api(context.api, target_, deadline, carry_);
+    if (!carry_.empty())
+      return fail(Errc::invalid_argument, "--carry", "datagrams carry no rights", "leave out --udp");
     const auto uri = wire::grid_uri_from_text(target_);
     if (!uri)
       return fail(Errc::invalid_argument, '"' + target_ + '"', "is not a right; a datagram needs one",
@@ -74,6 +79,9 @@ class Invoke : public Command {
       context.printer.out() << outcome->body << (outcome->body.ends_with('\n') ? "" : "\n") << std::flush;
     else
       context.printer.err() << "pgrid: " << outcome->kind << ": " << outcome->reason << why(outcome->reason) << std::endl;
+    // Rights that the answer brought: whoever asked holds them by their URIs.
+    if (!context.printer.json())
+      for (const std::string& right : outcome->rights) context.printer.say(right);
     return outcome->answered() ? ExitCode::ok : ExitCode::refused;
   }
 
@@ -134,6 +142,7 @@ class Invoke : public Command {
   std::string target_;
   std::string body_;
   std::string udp_;
+  std::string carry_;
   std::optional<std::uint64_t> count_ = 1;
   std::uint64_t deadline_us_ = 0;
 };
