@@ -115,12 +115,6 @@ std::optional<Refusal> PollCore<Io>::ask_control(const GuestRequest& request) no
   return std::nullopt;
 }
 
-/// Whether control has a request of this worker's present process.
-inline bool is_asked_by(const InFlight& entry, const WorkerLink& link) noexcept {
-  return entry.sender == SenderKind::guest_asks_control && entry.guest.worker == link.worker() &&
-         entry.guest.incarnation == link.incarnation();
-}
-
 /// `settle` for entries of either kind: of the sweep and of the end, not of workers.
 template <PacketIo Io>
 void PollCore<Io>::settle_any(InFlight& entry, abi::Counter outcome, const Answer& answer) noexcept {

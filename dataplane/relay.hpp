@@ -32,6 +32,12 @@ struct GuestRequest {
   return {asker.process, asker.process_generation, asker.worker};
 }
 
+/// Whether control has a request of this worker's present process.
+[[nodiscard]] inline bool is_asked_by(const InFlight& entry, const WorkerLink& link) noexcept {
+  return entry.sender == SenderKind::guest_asks_control && entry.guest.worker == link.worker() &&
+         entry.guest.incarnation == link.incarnation();
+}
+
 /// False: nonsense. No honest worker sends on another core than its home, has more requests waiting than fit, or names
 /// what cannot be: another worker's process, a handle without a meaning, rights that cannot be carried, a request that passed
 /// no function or too many. A handle that is not held is no nonsense: it may have been taken away a moment ago.
