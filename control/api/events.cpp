@@ -38,12 +38,13 @@ void serve_events(Node& node, const Request& request, const Target& target, Resp
   query.after = after->value_or(0);
   query.limit = static_cast<std::uint32_t>(limit->value_or(kEventsDefault));
   query.newest = *newest;
-  node.events(query, [first = query.after, respond = std::move(respond)](const Result<std::vector<Event>>& events) {
-    if (!events) return respond(error_response(events.error()));
-    Json list = Json::array();
-    for (const Event& event : *events) list.push_back(event_view(event));
-    respond(ok({{"events", std::move(list)}, {"next", events->empty() ? first : events->back().number}}));
-  });
+  node.events(
+      query, [first = query.after, respond = std::move(respond)](const Result<std::vector<Event>>& events) {
+        if (!events) return respond(error_response(events.error()));
+        Json list = Json::array();
+        for (const Event& event : *events) list.push_back(event_view(event));
+        respond(ok({{"events", std::move(list)}, {"next", events->empty() ? first : events->back().number}}));
+      });
 }
 
 }  // namespace pgrid::control

@@ -22,11 +22,11 @@
 namespace pgrid::control {
 namespace {
 
-constexpr std::uint64_t kRecordsAtOnce = 4096;       // in one transaction: about 30 ms
-constexpr std::uint64_t kBehindMax = 100'000;        // records; further behind nobody is kept waiting: a second
-constexpr std::chrono::seconds kTryAgainAfter{10};   // when the views cannot be written
-constexpr int kNice = 10;                            // poll cores and control's loop go first
-constexpr std::size_t kQuestionsMax = 1024;          // waiting
+constexpr std::uint64_t kRecordsAtOnce = 4096;  // in one transaction: about 30 ms
+constexpr std::uint64_t kBehindMax = 100'000;   // records; further behind nobody is kept waiting: a second
+constexpr std::chrono::seconds kTryAgainAfter{10};  // when the views cannot be written
+constexpr int kNice = 10;                           // poll cores and control's loop go first
+constexpr std::size_t kQuestionsMax = 1024;         // waiting
 
 }  // namespace
 
@@ -105,7 +105,8 @@ Result<void> Clerk::Shared::read_on(std::uint64_t to) {
   for (std::uint64_t n = 0; n < kRecordsAtOnce && cursor->point().sequence < to; ++n) {
     const Result<std::optional<LogRecord>> record = cursor->next();
     if (!record) return std::unexpected(record.error());
-    if (!*record) return fail(Errc::corrupt, "read the log again", "it ends before record " + std::to_string(to));
+    if (!*record)
+      return fail(Errc::corrupt, "read the log again", "it ends before record " + std::to_string(to));
     if (Result<void> added = views->add(**record, cursor->point().hash); !added) return added;
     ++since_snapshot;
   }
@@ -135,8 +136,8 @@ void Clerk::Shared::answer(std::deque<Question> asked, std::uint64_t to) {
       question.answer = std::unexpected(*trouble);
     else
       question.answer = fail(Errc::busy, "read the history of the node",
-                             "it is being read from the log again, and is at record " + std::to_string(point()) + " of " +
-                                 std::to_string(to),
+                             "it is being read from the log again, and is at record " +
+                                 std::to_string(point()) + " of " + std::to_string(to),
                              "try again in a while");
   }
   {
@@ -166,8 +167,8 @@ void Clerk::Shared::run() {
       if (stop) return;
       to = durable;
       // Those that can be answered soon wait for it.
-      while (!questions.empty() &&
-             (trouble || questions.front().durable <= point() || questions.front().durable > point() + kBehindMax)) {
+      while (!questions.empty() && (trouble || questions.front().durable <= point() ||
+                                    questions.front().durable > point() + kBehindMax)) {
         asked.push_back(std::move(questions.front()));
         questions.pop_front();
       }
@@ -186,8 +187,9 @@ Clerk::Clerk(EventLoop& loop, std::shared_ptr<Shared> shared) : shared_(std::mov
   readable_ = loop.when_readable(shared_->event.get(), [this] { take_answers(); });
 }
 
-Result<std::unique_ptr<Clerk>> Clerk::start(EventLoop& loop, std::filesystem::path state_directory, std::uint64_t durable,
-                                            std::uint64_t replayed, std::function<void(const std::string&)> say) {
+Result<std::unique_ptr<Clerk>> Clerk::start(EventLoop& loop, std::filesystem::path state_directory,
+                                            std::uint64_t durable, std::uint64_t replayed,
+                                            std::function<void(const std::string&)> say) {
   auto shared = std::make_shared<Shared>();
   shared->directory = std::move(state_directory);
   shared->say = std::move(say);
@@ -223,7 +225,8 @@ void Clerk::events(EventQuery query, OnEvents done) {
     if (shared_->questions.size() < kQuestionsMax) {
       shared_->questions.push_back(std::move(question));
     } else {
-      question.answer = fail(Errc::busy, "read the history of the node", "too many ask at once", "try again in a while");
+      question.answer =
+          fail(Errc::busy, "read the history of the node", "too many ask at once", "try again in a while");
       shared_->answers.push_back(std::move(question));
       const std::uint64_t one = 1;
       (void)!::write(shared_->event.get(), &one, sizeof one);

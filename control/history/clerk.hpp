@@ -1,5 +1,6 @@
-// Whoever reads the log while it is written: a thread that keeps the views up with it, answers questions about events, and
-// makes snapshots. Control's loop gives it numbers and takes answers, and never waits for it.
+// Whoever reads the log while it is written: a thread that keeps the views up with it, answers questions
+// about events, and makes snapshots. Control's loop gives it numbers and takes answers, and never waits for
+// it.
 #pragma once
 
 #include <cstdint>
@@ -24,9 +25,10 @@ class Clerk {
  public:
   using OnEvents = std::function<void(Result<std::vector<Event>>)>;
 
-  /// `durable`: the last record that is on disk. `replayed`: how many were read since the last snapshot. `say` is called from
-  /// the loop with sentences for the log: what had to be made again, what failed.
-  [[nodiscard]] static Result<std::unique_ptr<Clerk>> start(EventLoop& loop, std::filesystem::path state_directory,
+  /// `durable`: the last record that is on disk. `replayed`: how many were read since the last snapshot.
+  /// `say` is called from the loop with sentences for the log: what had to be made again, what failed.
+  [[nodiscard]] static Result<std::unique_ptr<Clerk>> start(EventLoop& loop,
+                                                            std::filesystem::path state_directory,
                                                             std::uint64_t durable, std::uint64_t replayed,
                                                             std::function<void(const std::string&)> say);
   ~Clerk();
@@ -34,8 +36,8 @@ class Clerk {
   /// There is more to read.
   void on_progress(const LogPoint& durable);
 
-  /// Events, with everything that is durable by now; called from the loop, never from in here. busy: the views are being made
-  /// again and are not that far.
+  /// Events, with everything that is durable by now; called from the loop, never from in here. busy: the
+  /// views are being made again and are not that far.
   void events(EventQuery query, OnEvents done);
 
  private:

@@ -31,16 +31,24 @@ Result<LogPoint> check(sqlite::Database& database) {
 }
 
 Result<void> put_process(sqlite::Statement& put, const ProcessRecord& process) {
-  put.bind(1, process.index).bind(2, process.generation).bind(3, process.name).bind(4, process.cid).bind(5, process.worker);
+  put.bind(1, process.index)
+      .bind(2, process.generation)
+      .bind(3, process.name)
+      .bind(4, process.cid)
+      .bind(5, process.worker);
   put.bind(6, process.memory_bytes).bind(7, process.time_limit_us).bind(8, process.rate);
-  put.bind(9, static_cast<std::uint64_t>(process.deployed_unix)).bind(10, process.gave_up).bind(11, process.verdict);
+  put.bind(9, static_cast<std::uint64_t>(process.deployed_unix))
+      .bind(10, process.gave_up)
+      .bind(11, process.verdict);
   return put.run();
 }
 
 Result<void> put_right(sqlite::Statement& put, const RightRecord& right, std::uint32_t process_generation) {
   put.bind(1, right.slot).bind(2, right.generation).bind(3, right.process).bind(4, process_generation);
   put.bind(5, std::to_string(right.label)).bind(6, right.expires_unix_ns);
-  put.bind(7, static_cast<std::uint64_t>(right.created_unix)).bind(8, std::uint64_t{right.internal}).bind(9, right.permissions);
+  put.bind(7, static_cast<std::uint64_t>(right.created_unix))
+      .bind(8, std::uint64_t{right.internal})
+      .bind(9, right.permissions);
   put.bind(10, right.name).bind(11, right.token);
   for (int parameter = 12; parameter <= 19; ++parameter) put.bind_null(parameter);
   if (right.parent) put.bind(12, right.parent->slot).bind(13, right.parent->generation);

@@ -1,5 +1,5 @@
-// The tables of the views, and how a record becomes a row. Another shape gets another kVersion: views of an older one are
-// made again.
+// The tables of the views, and how a record becomes a row. Another shape gets another kVersion: views of an
+// older one are made again.
 #pragma once
 
 #include "control/ledger/record.hpp"
@@ -34,14 +34,18 @@ inline constexpr char kPutProcess[] =
     "INSERT OR REPLACE INTO processes VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
 inline constexpr char kPutNamed[] = "INSERT OR IGNORE INTO named VALUES (?1, ?2, ?3)";
 inline constexpr char kDropProcess[] = "DELETE FROM processes WHERE process = ?1";
-inline constexpr char kProcess[] = "SELECT generation, name, gave_up, worker FROM processes WHERE process = ?1";
+inline constexpr char kProcess[] =
+    "SELECT generation, name, gave_up, worker FROM processes WHERE process = ?1";
 inline constexpr char kPutRight[] =
-    "INSERT OR REPLACE INTO rights VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)";
+    "INSERT OR REPLACE INTO rights VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, "
+    "?16, ?17, ?18, ?19)";
 inline constexpr char kDropRight[] = "DELETE FROM rights WHERE slot = ?1";
 inline constexpr char kRight[] =
-    "SELECT generation, process, process_generation, holder, holder_generation, maker, maker_generation FROM rights WHERE slot = ?1";
+    "SELECT generation, process, process_generation, holder, holder_generation, maker, maker_generation FROM "
+    "rights WHERE slot = ?1";
 inline constexpr char kPutEvent[] =
-    "INSERT INTO events (sequence, time_unix_ns, what, process, generation, name, slot, right_generation, text) "
+    "INSERT INTO events (sequence, time_unix_ns, what, process, generation, name, slot, right_generation, "
+    "text) "
     "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) RETURNING number";
 inline constexpr char kPutAbout[] = "INSERT OR IGNORE INTO about VALUES (?1, ?2, ?3)";
 inline constexpr char kPutPoint[] = "UPDATE point SET sequence = ?1, hash = ?2";
@@ -50,6 +54,7 @@ inline constexpr char kPutPoint[] = "UPDATE point SET sequence = ?1, hash = ?2";
 [[nodiscard]] Result<LogPoint> check(sqlite::Database& database);
 
 [[nodiscard]] Result<void> put_process(sqlite::Statement& put, const ProcessRecord& process);
-[[nodiscard]] Result<void> put_right(sqlite::Statement& put, const RightRecord& right, std::uint32_t process_generation);
+[[nodiscard]] Result<void> put_right(sqlite::Statement& put, const RightRecord& right,
+                                     std::uint32_t process_generation);
 
 }  // namespace pgrid::control::tables

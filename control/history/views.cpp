@@ -30,10 +30,13 @@ const char* what_of(const RightRecord& right) {
 }  // namespace
 
 struct Views::Statements {
-  sqlite::Statement put_process, drop_process, process, put_right, drop_right, right, put_event, put_about, put_point, put_named;
+  sqlite::Statement put_process, drop_process, process, put_right, drop_right, right, put_event, put_about,
+      put_point, put_named;
 };
 
-std::filesystem::path views_path(const std::filesystem::path& state_directory) { return state_directory / "views.sqlite"; }
+std::filesystem::path views_path(const std::filesystem::path& state_directory) {
+  return state_directory / "views.sqlite";
+}
 
 void remove_views(const std::filesystem::path& path) {
   std::error_code ignored;
@@ -71,18 +74,20 @@ Result<void> Views::prepare() {
     if (!error) error = statement.error();
     return std::nullopt;
   };
-  auto put_process = one(tables::kPutProcess), drop_process = one(tables::kDropProcess), process = one(tables::kProcess);
+  auto put_process = one(tables::kPutProcess), drop_process = one(tables::kDropProcess),
+       process = one(tables::kProcess);
   auto put_right = one(tables::kPutRight), drop_right = one(tables::kDropRight), right = one(tables::kRight);
-  auto put_event = one(tables::kPutEvent), put_about = one(tables::kPutAbout), put_point = one(tables::kPutPoint);
+  auto put_event = one(tables::kPutEvent), put_about = one(tables::kPutAbout),
+       put_point = one(tables::kPutPoint);
   auto put_named = one(tables::kPutNamed);
   if (error) {
     error->code = Errc::corrupt;  // a table is not what it was
     return std::unexpected(*error);
   }
-  statements_ = std::make_unique<Statements>(Statements{
-      std::move(*put_process), std::move(*drop_process), std::move(*process), std::move(*put_right), std::move(*drop_right),
-      std::move(*right), std::move(*put_event), std::move(*put_about), std::move(*put_point),
-      std::move(*put_named)});
+  statements_ = std::make_unique<Statements>(
+      Statements{std::move(*put_process), std::move(*drop_process), std::move(*process),
+                 std::move(*put_right), std::move(*drop_right), std::move(*right), std::move(*put_event),
+                 std::move(*put_about), std::move(*put_point), std::move(*put_named)});
   return {};
 }
 
@@ -109,7 +114,11 @@ Result<void> Views::flush() {
 
 Result<void> Views::add_event(const Event& event, std::vector<ProcessKey> about) {
   sqlite::Statement& put = statements_->put_event;
-  put.bind(1, event.sequence).bind(2, event.time_unix_ns).bind(3, event.what).bind(4, event.process).bind(5, event.generation);
+  put.bind(1, event.sequence)
+      .bind(2, event.time_unix_ns)
+      .bind(3, event.what)
+      .bind(4, event.process)
+      .bind(5, event.generation);
   std::string name = event.name;
   if (name.empty() && event.generation != 0) {
     sqlite::Statement& process = statements_->process;
@@ -130,8 +139,9 @@ Result<void> Views::add_event(const Event& event, std::vector<ProcessKey> about)
     const auto is_same = [&](const ProcessKey& one) {
       return one.process == about[i].process && one.generation == about[i].generation;
     };
-    if (about[i].generation == 0 || std::find_if(about.begin(), about.begin() + static_cast<std::ptrdiff_t>(i), is_same) !=
-                                        about.begin() + static_cast<std::ptrdiff_t>(i))
+    if (about[i].generation == 0 ||
+        std::find_if(about.begin(), about.begin() + static_cast<std::ptrdiff_t>(i), is_same) !=
+            about.begin() + static_cast<std::ptrdiff_t>(i))
       continue;
     statements_->put_about.bind(1, about[i].process).bind(2, about[i].generation).bind(3, number);
     if (Result<void> put_about = statements_->put_about.run(); !put_about) return put_about;
@@ -196,7 +206,8 @@ Result<void> Views::add_change(const Change& change, const LogRecord& record) {
     event.slot = right->slot;
     event.right_generation = right->generation;
     event.text = right_text(*right);
-    if (Result<void> put = tables::put_right(statements_->put_right, *right, event.generation); !put) return put;
+    if (Result<void> put = tables::put_right(statements_->put_right, *right, event.generation); !put)
+      return put;
     std::vector<ProcessKey> about;
     if (right->holding) about.push_back({right->holding->process, right->holding->generation});
     if (right->maker) about.push_back({right->maker->process, right->maker->generation});
@@ -242,12 +253,17 @@ Result<void> Views::add_change(const Change& change, const LogRecord& record) {
 }
 
 Result<std::vector<Event>> Views::events(const EventQuery& query) {
-  std::string sql = "SELECT number, sequence, time_unix_ns, what, process, generation, name, slot, right_generation, text FROM events";
+  std::string sql =
+      "SELECT number, sequence, time_unix_ns, what, process, generation, name, slot, right_generation, text "
+      "FROM events";
   if (query.process)
-    sql += " WHERE number IN (SELECT number FROM about WHERE process = ?3 AND generation = ?4 AND number > ?1";
+    sql +=
+        " WHERE number IN (SELECT number FROM about WHERE process = ?3 AND generation = ?4 AND number > ?1";
   else if (!query.name.empty())
-    sql += " WHERE number IN (SELECT a.number FROM about a JOIN named n ON n.process = a.process AND n.generation = a.generation"
-           " WHERE n.name = ?5 AND a.number > ?1";
+    sql +=
+        " WHERE number IN (SELECT a.number FROM about a JOIN named n ON n.process = a.process AND "
+        "n.generation = a.generation"
+        " WHERE n.name = ?5 AND a.number > ?1";
   else
     sql += " WHERE (number > ?1";
   sql += std::string(") ORDER BY number ") + (query.newest ? "DESC" : "ASC") + " LIMIT ?2";

@@ -1,5 +1,6 @@
-// The log as tables (SQLite): processes, rights, and events. Made from the log alone, and made again whenever they are
-// missing, older than this program, or not what was written; nothing else depends on them. Keys of rights are not in there.
+// The log as tables (SQLite): processes, rights, and events. Made from the log alone, and made again whenever
+// they are missing, older than this program, or not what was written; nothing else depends on them. Keys of
+// rights are not in there.
 #pragma once
 
 #include <filesystem>

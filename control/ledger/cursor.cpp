@@ -10,15 +10,18 @@ namespace pgrid::control {
 namespace {
 
 constexpr std::size_t kReadAtOnce = std::size_t{256} << 10;  // bytes; what is in a cache
-constexpr const char* kRemedy = "restore the state directory from a copy; see docs/OPERATING.md, \"A damaged log\"";
+constexpr const char* kRemedy =
+    "restore the state directory from a copy; see docs/OPERATING.md, \"A damaged log\"";
 
 }  // namespace
 
 std::unexpected<Error> LogCursor::damaged(const std::string& cause) const {
-  return fail(Errc::corrupt,
-              "read record " + std::to_string(point_.sequence + 1) + " of the log (" +
-                  (fd_ ? segments_[at_].path.string() + ", byte " + std::to_string(offset_) : directory_.string()) + ")",
-              cause, kRemedy);
+  return fail(
+      Errc::corrupt,
+      "read record " + std::to_string(point_.sequence + 1) + " of the log (" +
+          (fd_ ? segments_[at_].path.string() + ", byte " + std::to_string(offset_) : directory_.string()) +
+          ")",
+      cause, kRemedy);
 }
 
 Result<LogCursor> LogCursor::open(const std::filesystem::path& directory, const LogPoint& from) {
@@ -30,8 +33,9 @@ Result<LogCursor> LogCursor::open(const std::filesystem::path& directory, const 
   while (start > 0 && cursor.segments_[start - 1].first > from.sequence + 1) --start;
   if (start == 0) {
     if (cursor.segments_.empty() && from.sequence == 0) return cursor;
-    return cursor.damaged(cursor.segments_.empty() ? "there is no log"
-                                                   : "the log begins with record " + std::to_string(cursor.segments_[0].first));
+    return cursor.damaged(cursor.segments_.empty()
+                              ? "there is no log"
+                              : "the log begins with record " + std::to_string(cursor.segments_[0].first));
   }
   if (Result<void> entered = cursor.enter(start - 1); !entered) return std::unexpected(entered.error());
   const std::uint64_t first = cursor.segments_[start - 1].first;
@@ -41,7 +45,9 @@ Result<LogCursor> LogCursor::open(const std::filesystem::path& directory, const 
   while (cursor.point_.sequence < from.sequence) {
     const Result<std::optional<LogRecord>> record = cursor.next();
     if (!record) return std::unexpected(record.error());
-    if (!*record) return cursor.damaged("the log ends before record " + std::to_string(from.sequence) + ", which a snapshot knows");
+    if (!*record)
+      return cursor.damaged("the log ends before record " + std::to_string(from.sequence) +
+                            ", which a snapshot knows");
   }
   if (cursor.point_ != from) {
     cursor.point_.sequence = from.sequence - 1;
@@ -85,7 +91,8 @@ Result<std::span<const std::uint8_t>> LogCursor::look(std::size_t size) {
     std::size_t filled = buffer_.size();
     buffer_.resize(std::max(size, kReadAtOnce));
     while (filled < size) {
-      const ssize_t n = ::pread(fd_.get(), buffer_.data() + filled, buffer_.size() - filled, static_cast<off_t>(offset_ + filled));
+      const ssize_t n = ::pread(fd_.get(), buffer_.data() + filled, buffer_.size() - filled,
+                                static_cast<off_t>(offset_ + filled));
       if (n < 0 && errno == EINTR) continue;
       if (n < 0) {
         const int error = errno;
@@ -103,7 +110,8 @@ Result<std::span<const std::uint8_t>> LogCursor::look(std::size_t size) {
 Result<std::optional<LogRecord>> LogCursor::next() {
   if (!fd_) return std::nullopt;
   while (has_following() && segments_[at_ + 1].first <= point_.sequence + 1) {
-    if (segments_[at_ + 1].first != point_.sequence + 1) return damaged("two files hold records of that number");
+    if (segments_[at_ + 1].first != point_.sequence + 1)
+      return damaged("two files hold records of that number");
     if (Result<void> entered = enter(at_ + 1); !entered) return std::unexpected(entered.error());
   }
   Result<std::span<const std::uint8_t>> bytes = look(kLogHeader);

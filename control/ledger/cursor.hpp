@@ -1,4 +1,5 @@
-// Reads the log's records in order, across its files, and checks each one as it goes: the check, the sequence, the chain.
+// Reads the log's records in order, across its files, and checks each one as it goes: the check, the
+// sequence, the chain.
 #pragma once
 
 #include <filesystem>
@@ -18,8 +19,8 @@ class LogCursor {
   /// Behind the record `from`, whose hash must be that in the log.
   [[nodiscard]] static Result<LogCursor> open(const std::filesystem::path& directory, const LogPoint& from);
 
-  /// The next record, borrowed until the next call. Nothing: no whole record follows here, and no file after this one says
-  /// that one should. corrupt: what follows is not what was written.
+  /// The next record, borrowed until the next call. Nothing: no whole record follows here, and no file after
+  /// this one says that one should. corrupt: what follows is not what was written.
   [[nodiscard]] Result<std::optional<LogRecord>> next();
 
   /// Sees what was written since. Call it before reading on behind a `next` that gave nothing.

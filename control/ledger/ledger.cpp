@@ -5,8 +5,8 @@
 
 namespace pgrid::control {
 
-Ledger::Ledger(EventLoop& loop, LogDisk& disk, std::filesystem::path directory, const LogEnd& end, LogMark mark,
-               LedgerListener& listener)
+Ledger::Ledger(EventLoop& loop, LogDisk& disk, std::filesystem::path directory, const LogEnd& end,
+               LogMark mark, LedgerListener& listener)
     : loop_(loop),
       disk_(disk),
       directory_(std::move(directory)),
@@ -28,7 +28,8 @@ Result<std::unique_ptr<Ledger>> Ledger::open(EventLoop& loop, LogDisk& disk, std
     if (!reopened) return std::unexpected(reopened.error());
     file = std::move(*reopened);
   }
-  std::unique_ptr<Ledger> ledger(new Ledger(loop, disk, std::move(directory), end, std::move(*mark), listener));
+  std::unique_ptr<Ledger> ledger(
+      new Ledger(loop, disk, std::move(directory), end, std::move(*mark), listener));
   ledger->file_ = std::move(file);
   return ledger;
 }

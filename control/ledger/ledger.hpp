@@ -25,14 +25,16 @@ class LedgerListener {
   virtual ~LedgerListener() = default;
 };
 
-/// Group commit: while one write is on its way to the disk, records gather for the next. Owned by control's one thread.
+/// Group commit: while one write is on its way to the disk, records gather for the next. Owned by control's
+/// one thread.
 ///
-/// After a write that failed nobody can know what is on the disk, so the file is left as it is (cut off, if it lets itself)
-/// and the next record begins a new one, whose name says where the old one ends.
+/// After a write that failed nobody can know what is on the disk, so the file is left as it is (cut off, if
+/// it lets itself) and the next record begins a new one, whose name says where the old one ends.
 class Ledger {
  public:
   /// Goes on behind `end`, which read_log gave. `disk` and `listener` outlive this.
-  [[nodiscard]] static Result<std::unique_ptr<Ledger>> open(EventLoop& loop, LogDisk& disk, std::filesystem::path directory,
+  [[nodiscard]] static Result<std::unique_ptr<Ledger>> open(EventLoop& loop, LogDisk& disk,
+                                                            std::filesystem::path directory,
                                                             const LogEnd& end, LedgerListener& listener);
 
   /// Adds a record and gives its sequence. REQUIRES: 1 to kPayloadMax bytes.
@@ -64,7 +66,8 @@ class Ledger {
   std::uint64_t offset_;  // in the file
   std::uint64_t flushes_ = 0;
   Pending failed_;
-  std::unique_ptr<LogFile> file_;  // goes first, with what is under way; null: the next record begins a new one
+  std::unique_ptr<LogFile>
+      file_;  // goes first, with what is under way; null: the next record begins a new one
 };
 
 }  // namespace pgrid::control

@@ -27,7 +27,8 @@ std::uint64_t check_of(const Mark& mark) { return XXH3_64bits(&mark, offsetof(Ma
 LogPoint read_mark(const std::filesystem::path& directory) {
   const UniqueFd fd(::open((directory / kName).c_str(), O_RDONLY | O_CLOEXEC));
   Mark mark{};
-  if (!fd || ::pread(fd.get(), &mark, sizeof mark, 0) != sizeof mark || mark.magic != kMagic || mark.check != check_of(mark))
+  if (!fd || ::pread(fd.get(), &mark, sizeof mark, 0) != sizeof mark || mark.magic != kMagic ||
+      mark.check != check_of(mark))
     return {};
   return {mark.sequence, mark.hash};
 }

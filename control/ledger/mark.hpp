@@ -1,5 +1,6 @@
-// The last record that was acknowledged, in a file beside the log: by it a damaged end is told from a torn one. It is
-// written after each flush and not flushed itself, so after a power cut it may be older than the log, never newer.
+// The last record that was acknowledged, in a file beside the log: by it a damaged end is told from a torn
+// one. It is written after each flush and not flushed itself, so after a power cut it may be older than the
+// log, never newer.
 #pragma once
 
 #include <filesystem>

@@ -1,8 +1,10 @@
-// Reading the log at start, and when it is verified: what is whole, where it ends, and whether that is where it should end.
+// Reading the log at start, and when it is verified: what is whole, where it ends, and whether that is where
+// it should end.
 //
-// Recovery reads to the first record that is not whole. Where no record behind it was made after it was on disk, it is
-// the torn end of a write that was never acknowledged, and is cut off. Otherwise acknowledged bytes have changed, and the log
-// is refused: going on would silently forget rights that people hold, or bring back some that were revoked.
+// Recovery reads to the first record that is not whole. Where no record behind it was made after it was on
+// disk, it is the torn end of a write that was never acknowledged, and is cut off. Otherwise acknowledged
+// bytes have changed, and the log is refused: going on would silently forget rights that people hold, or
+// bring back some that were revoked.
 #pragma once
 
 #include <filesystem>
@@ -23,7 +25,9 @@ struct LogEnd {
   std::uint64_t torn_bytes = 0;   // behind it: the end of a write that was never acknowledged
 };
 
-/// Reads everything behind `from`. `directory` holds segments, and a mark (mark.hpp) if there was time to write one.
-[[nodiscard]] Result<LogEnd> read_log(const std::filesystem::path& directory, const LogPoint& from, const VisitRecord& visit);
+/// Reads everything behind `from`. `directory` holds segments, and a mark (mark.hpp) if there was time to
+/// write one.
+[[nodiscard]] Result<LogEnd> read_log(const std::filesystem::path& directory, const LogPoint& from,
+                                      const VisitRecord& visit);
 
 }  // namespace pgrid::control

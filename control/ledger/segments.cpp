@@ -38,7 +38,8 @@ Result<std::vector<Segment>> list_segments(const std::filesystem::path& director
     if (const auto first = numbered_name(entries->path(), kEnding); first && *first != 0)
       segments.push_back({*first, entries->path()});
   if (error) return fail_errno("list " + directory.string(), error.value());
-  std::sort(segments.begin(), segments.end(), [](const Segment& a, const Segment& b) { return a.first < b.first; });
+  std::sort(segments.begin(), segments.end(),
+            [](const Segment& a, const Segment& b) { return a.first < b.first; });
   return segments;
 }
 

@@ -1,4 +1,5 @@
-// The files of the log. Each is named after the sequence of its first record; the next file's name says where it ends.
+// The files of the log. Each is named after the sequence of its first record; the next file's name says where
+// it ends.
 #pragma once
 
 #include <cstdint>
@@ -26,7 +27,8 @@ struct Segment {
 [[nodiscard]] Result<std::vector<Segment>> list_segments(const std::filesystem::path& directory);
 
 /// "00000000000000000042.log", or of another ending: the number; nothing for other names.
-[[nodiscard]] std::optional<std::uint64_t> numbered_name(const std::filesystem::path& path, std::string_view ending);
+[[nodiscard]] std::optional<std::uint64_t> numbered_name(const std::filesystem::path& path,
+                                                         std::string_view ending);
 [[nodiscard]] std::string numbered_name(std::uint64_t number, std::string_view ending);
 
 }  // namespace pgrid::control

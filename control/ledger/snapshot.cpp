@@ -38,7 +38,8 @@ std::vector<Segment> list(const std::filesystem::path& directory) {
   std::error_code error;
   std::filesystem::directory_iterator entries(directory, error);
   for (const std::filesystem::directory_iterator end; !error && entries != end; entries.increment(error))
-    if (const auto sequence = numbered_name(entries->path(), kEnding)) found.push_back({*sequence, entries->path()});
+    if (const auto sequence = numbered_name(entries->path(), kEnding))
+      found.push_back({*sequence, entries->path()});
   std::sort(found.begin(), found.end(), [](const Segment& a, const Segment& b) { return a.first > b.first; });
   return found;
 }
@@ -47,7 +48,9 @@ Result<Snapshot> read(const Segment& file) {
   Result<Bytes> content = read_file(file.path, kSnapshotMax);
   if (!content) return std::unexpected(content.error());
   Header header{};
-  const auto bad = [&] { return fail(Errc::corrupt, "read " + file.path.string(), "it is not what was written"); };
+  const auto bad = [&] {
+    return fail(Errc::corrupt, "read " + file.path.string(), "it is not what was written");
+  };
   if (content->size() < sizeof header) return bad();
   std::memcpy(&header, content->data(), sizeof header);
   const auto payload = std::span<const std::uint8_t>(*content).subspan(sizeof header);
@@ -60,7 +63,8 @@ Result<Snapshot> read(const Segment& file) {
 
 }  // namespace
 
-std::optional<Snapshot> newest_snapshot(const std::filesystem::path& directory, std::vector<std::string>& damaged) {
+std::optional<Snapshot> newest_snapshot(const std::filesystem::path& directory,
+                                        std::vector<std::string>& damaged) {
   for (const Segment& file : list(directory)) {
     Result<Snapshot> snapshot = read(file);
     if (snapshot) return std::move(*snapshot);
@@ -81,7 +85,8 @@ Result<void> write_snapshot(const std::filesystem::path& directory, const LogPoi
   Bytes content(sizeof header + payload.size());
   std::memcpy(content.data(), &header, sizeof header);
   std::memcpy(content.data() + sizeof header, payload.data(), payload.size());
-  if (Result<UniqueFd> written = replace_file(directory / numbered_name(point.sequence, kEnding), content); !written)
+  if (Result<UniqueFd> written = replace_file(directory / numbered_name(point.sequence, kEnding), content);
+      !written)
     return std::unexpected(written.error());
   const std::vector<Segment> all = list(directory);
   std::error_code ignored;

@@ -1,5 +1,5 @@
-// What the log comes to at one of its records, in a file of its own, so that a start reads the log from there only. A
-// snapshot can always be made again: one that is missing or damaged costs time, nothing else.
+// What the log comes to at one of its records, in a file of its own, so that a start reads the log from there
+// only. A snapshot can always be made again: one that is missing or damaged costs time, nothing else.
 //
 // A 72-byte header, then the payload (little-endian):
 //   0   magic     u64   "PGSNAP01"
@@ -25,8 +25,10 @@ struct Snapshot {
   Bytes payload;
 };
 
-/// The newest one of a directory that is whole; nothing when there is none. `damaged` gets a sentence for each that is not.
-[[nodiscard]] std::optional<Snapshot> newest_snapshot(const std::filesystem::path& directory, std::vector<std::string>& damaged);
+/// The newest one of a directory that is whole; nothing when there is none. `damaged` gets a sentence for
+/// each that is not.
+[[nodiscard]] std::optional<Snapshot> newest_snapshot(const std::filesystem::path& directory,
+                                                      std::vector<std::string>& damaged);
 
 /// Written wholly or not at all. The two newest are kept.
 [[nodiscard]] Result<void> write_snapshot(const std::filesystem::path& directory, const LogPoint& point,

@@ -11,8 +11,8 @@
 namespace pgrid::control {
 namespace {
 
-// Registered memory: 1 MiB is six thousand records of 170 bytes, which is more than come while one flush lasts. What is
-// longer is written from where it is.
+// Registered memory: 1 MiB is six thousand records of 170 bytes, which is more than come while one flush
+// lasts. What is longer is written from where it is.
 constexpr std::size_t kBufferBytes = 1u << 20;
 
 class UringDisk;
@@ -33,7 +33,8 @@ class UringFile : public LogFile {
 
 class UringDisk : public LogDisk {
  public:
-  UringDisk(EventLoop& loop, std::unique_ptr<uring::DurableWriter> writer) : loop_(loop), writer_(std::move(writer)) {
+  UringDisk(EventLoop& loop, std::unique_ptr<uring::DurableWriter> writer)
+      : loop_(loop), writer_(std::move(writer)) {
     readable_ = loop_.when_readable(writer_->event_fd(), [this] { look(); });
   }
 
@@ -41,7 +42,8 @@ class UringDisk : public LogDisk {
     if (::unlink(path.c_str()) != 0 && errno != ENOENT) return fail_errno("replace " + path.string(), errno);
     UniqueFd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
     if (!fd) return fail_errno("create " + path.string(), errno, "free some space on that disk");
-    if (Result<void> synced = sync_directory(path.parent_path()); !synced) return std::unexpected(synced.error());
+    if (Result<void> synced = sync_directory(path.parent_path()); !synced)
+      return std::unexpected(synced.error());
     return use(std::move(fd));
   }
 

@@ -86,7 +86,11 @@ Json to_json(const FreeIndex& f) {
 }
 
 Json to_json(const Happened& h) {
-  return {{"type", "happened"}, {"what", h.what}, {"process", h.process}, {"generation", h.generation}, {"text", h.text}};
+  return {{"type", "happened"},
+          {"what", h.what},
+          {"process", h.process},
+          {"generation", h.generation},
+          {"text", h.text}};
 }
 
 Json to_json(const AdvertRecord& a) {
@@ -101,7 +105,8 @@ Json to_json(const AdvertRecord& a) {
 }
 Json to_json(const DropAdvert& d) { return {{"type", "drop_advert"}, {"process", d.process}}; }
 Json to_json(const WatchRecord& w) {
-  Json map{{"type", "watch"}, {"slot", w.right.slot}, {"generation", w.right.generation}, {"number", w.number}};
+  Json map{
+      {"type", "watch"}, {"slot", w.right.slot}, {"generation", w.right.generation}, {"number", w.number}};
   put_maker(map, w.who);
   return map;
 }
@@ -114,8 +119,8 @@ Json to_json(const DropWatch& d) {
 
 // Tokens came after this format: the log has them (log_changes.hpp).
 template <typename T>
-  requires(std::is_same_v<T, IssuedToken> || std::is_same_v<T, RevokedToken> || std::is_same_v<T, SpentInvocation> ||
-           std::is_same_v<T, DropToken>)
+  requires(std::is_same_v<T, IssuedToken> || std::is_same_v<T, RevokedToken> ||
+           std::is_same_v<T, SpentInvocation> || std::is_same_v<T, DropToken>)
 Json to_json(const T&) {
   return {{"type", "token"}};
 }
@@ -202,7 +207,8 @@ Result<Change> change_from(const Json& map) {
     in.take_if_there("restart_period_ms", p.restart_period_ms);
     std::uint32_t strategy = 0;
     in.take_if_there("strategy", strategy);
-    if (strategy > static_cast<std::uint32_t>(abi::RestartStrategy::never)) return corrupt("a strategy that is none");
+    if (strategy > static_cast<std::uint32_t>(abi::RestartStrategy::never))
+      return corrupt("a strategy that is none");
     p.strategy = static_cast<abi::RestartStrategy>(strategy);
     in.take_if_there("backoff_min_ms", p.backoff_min_ms);
     in.take_if_there("backoff_max_ms", p.backoff_max_ms);

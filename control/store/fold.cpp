@@ -6,7 +6,9 @@
 
 namespace pgrid::control {
 
-std::filesystem::path log_directory(const std::filesystem::path& state_directory) { return state_directory / "log"; }
+std::filesystem::path log_directory(const std::filesystem::path& state_directory) {
+  return state_directory / "log";
+}
 
 Result<Folded> fold_snapshot(const std::filesystem::path& log, std::vector<std::string>& remarks) {
   Folded folded;
@@ -43,7 +45,8 @@ Result<void> make_snapshot(const std::filesystem::path& log, std::uint64_t until
   while (cursor->point().sequence < until) {
     const Result<std::optional<LogRecord>> record = cursor->next();
     if (!record) return std::unexpected(record.error());
-    if (!*record) return fail(Errc::corrupt, "make a snapshot", "the log ends before record " + std::to_string(until));
+    if (!*record)
+      return fail(Errc::corrupt, "make a snapshot", "the log ends before record " + std::to_string(until));
     const Result<std::vector<Change>> changes = decode_changes((*record)->payload);
     if (!changes) return std::unexpected(changes.error());
     for (const Change& change : *changes) folded->state.apply(change);

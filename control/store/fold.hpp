@@ -21,11 +21,13 @@ struct Folded {
   std::uint64_t replayed = 0;  // records that were read
 };
 
-/// The whole log of a directory. `remarks` gets a sentence for each snapshot that was damaged and passed over.
+/// The whole log of a directory. `remarks` gets a sentence for each snapshot that was damaged and passed
+/// over.
 [[nodiscard]] Result<Folded> fold_log(const std::filesystem::path& log, std::vector<std::string>& remarks);
 
 /// What the newest snapshot says, or nothing; and the point that it stands for.
-[[nodiscard]] Result<Folded> fold_snapshot(const std::filesystem::path& log, std::vector<std::string>& remarks);
+[[nodiscard]] Result<Folded> fold_snapshot(const std::filesystem::path& log,
+                                           std::vector<std::string>& remarks);
 
 /// Writes a snapshot of the log as it was at the record `until`, which is durable.
 [[nodiscard]] Result<void> make_snapshot(const std::filesystem::path& log, std::uint64_t until);

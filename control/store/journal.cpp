@@ -26,8 +26,9 @@ std::span<const std::uint8_t> whole_record(std::span<const std::uint8_t> bytes, 
     return {};
   const auto payload = bytes.subspan(sizeof header, header.length);
   const std::uint64_t seed = XXH3_64bits(&header, offsetof(RecordHeader, check));
-  return header.check == XXH3_64bits_withSeed(payload.data(), payload.size(), seed) ? payload
-                                                                                    : std::span<const std::uint8_t>{};
+  return header.check == XXH3_64bits_withSeed(payload.data(), payload.size(), seed)
+             ? payload
+             : std::span<const std::uint8_t>{};
 }
 
 bool any_whole_record(std::span<const std::uint8_t> bytes) {
@@ -65,7 +66,8 @@ Result<JournalEnd> read_journal(const std::filesystem::path& path,
   }
   if (any_whole_record(bytes.subspan(at)))
     return fail(Errc::corrupt, operation,
-                "the record at byte " + std::to_string(at) + " was changed after it was written, and others follow it",
+                "the record at byte " + std::to_string(at) +
+                    " was changed after it was written, and others follow it",
                 "restore the file from a copy; moving it away starts the node without processes and rights");
   return JournalEnd{bytes.size() - at};
 }

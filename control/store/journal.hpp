@@ -17,16 +17,18 @@
 
 namespace pgrid::control {
 
-inline constexpr std::uint32_t kJournalHeader = 24;               // bytes
-inline constexpr std::uint32_t kJournalPayloadMax = 32u << 20;    // bytes
-inline constexpr std::uint64_t kJournalSizeMax = 1ull << 32;      // bytes
+inline constexpr std::uint32_t kJournalHeader = 24;             // bytes
+inline constexpr std::uint32_t kJournalPayloadMax = 32u << 20;  // bytes
+inline constexpr std::uint64_t kJournalSizeMax = 1ull << 32;    // bytes
 
 struct JournalEnd {
-  std::uint64_t torn_bytes = 0;  // behind the last whole record: the end of a write that was never acknowledged
+  std::uint64_t torn_bytes =
+      0;  // behind the last whole record: the end of a write that was never acknowledged
 };
 
 /// Visits every record in order, up to the first that is not whole. corrupt when whole ones follow that.
-[[nodiscard]] Result<JournalEnd> read_journal(const std::filesystem::path& path,
-                                              const std::function<Result<void>(std::span<const std::uint8_t>)>& visit);
+[[nodiscard]] Result<JournalEnd> read_journal(
+    const std::filesystem::path& path,
+    const std::function<Result<void>(std::span<const std::uint8_t>)>& visit);
 
 }  // namespace pgrid::control

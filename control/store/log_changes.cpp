@@ -24,17 +24,19 @@ auto fields(auto& record, std::type_identity<Holding>) {
   return std::tie(process, generation, handle, name);
 }
 auto fields(auto& record, std::type_identity<ProcessRecord>) {
-  auto& [index, generation, name, cid, module_bytes, memory_bytes, time_limit_us, rate, worker, deployed_unix, restarts_max,
-         restart_period_ms, strategy, backoff_min_ms, backoff_max_ms, give_up_after, group, rest_for_one, gave_up, verdict] = record;
-  return std::tie(index, generation, name, cid, module_bytes, memory_bytes, time_limit_us, rate, worker, deployed_unix,
-                  restarts_max, restart_period_ms, strategy, backoff_min_ms, backoff_max_ms, give_up_after, group, rest_for_one,
-                  gave_up, verdict);
+  auto& [index, generation, name, cid, module_bytes, memory_bytes, time_limit_us, rate, worker, deployed_unix,
+         restarts_max, restart_period_ms, strategy, backoff_min_ms, backoff_max_ms, give_up_after, group,
+         rest_for_one, gave_up, verdict] = record;
+  return std::tie(index, generation, name, cid, module_bytes, memory_bytes, time_limit_us, rate, worker,
+                  deployed_unix, restarts_max, restart_period_ms, strategy, backoff_min_ms, backoff_max_ms,
+                  give_up_after, group, rest_for_one, gave_up, verdict);
 }
 auto fields(auto& record, std::type_identity<RightRecord>) {
-  auto& [slot, generation, key, label, expires_unix_ns, process, deadline_max_us, in_flight_max, body_max, rate, burst,
-         created_unix, internal, permissions, parent, maker, token, name, holding] = record;
-  return std::tie(slot, generation, key, label, expires_unix_ns, process, deadline_max_us, in_flight_max, body_max, rate, burst,
-                  created_unix, internal, permissions, parent, maker, token, holding, name);
+  auto& [slot, generation, key, label, expires_unix_ns, process, deadline_max_us, in_flight_max, body_max,
+         rate, burst, created_unix, internal, permissions, parent, maker, token, name, holding] = record;
+  return std::tie(slot, generation, key, label, expires_unix_ns, process, deadline_max_us, in_flight_max,
+                  body_max, rate, burst, created_unix, internal, permissions, parent, maker, token, holding,
+                  name);
 }
 auto fields(auto& record, std::type_identity<DropProcess>) {
   auto& [index] = record;
@@ -214,8 +216,8 @@ Result<std::vector<Change>> decode_changes(std::span<const std::uint8_t> payload
   Reader reader(payload);
   std::vector<Change> changes;
   const auto bad = [&] {
-    return fail(Errc::corrupt, "change " + std::to_string(changes.size()), "it is none that this version knows",
-                "use the version that wrote it, or a newer one");
+    return fail(Errc::corrupt, "change " + std::to_string(changes.size()),
+                "it is none that this version knows", "use the version that wrote it, or a newer one");
   };
   const auto count = reader.in().array();
   if (!count || *count > payload.size()) return bad();  // each has a byte at least

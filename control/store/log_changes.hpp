@@ -1,7 +1,8 @@
-// Changes as the log and snapshots hold them: an array of changes, each an array of a number that says which it is and of
-// its fields, in deterministic CBOR (RFC 8949 section 4.2.1). docs/decisions says why not maps.
+// Changes as the log and snapshots hold them: an array of changes, each an array of a number that says which
+// it is and of its fields, in deterministic CBOR (RFC 8949 section 4.2.1). docs/decisions says why not maps.
 //
-// Fields and kinds are only ever appended. What an older version wrote has fewer fields; the rest is as if left out.
+// Fields and kinds are only ever appended. What an older version wrote has fewer fields; the rest is as if
+// left out.
 #pragma once
 
 #include <functional>

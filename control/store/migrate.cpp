@@ -23,7 +23,8 @@ Bytes records_of(const State& state) {
   hash::Sha256 hash;
   const std::vector<Change> changes = state.as_changes();
   for (std::size_t at = 0; at < changes.size(); at += kChangesPerRecord) {
-    const Bytes payload = encode_changes(std::span(changes).subspan(at, std::min(kChangesPerRecord, changes.size() - at)));
+    const Bytes payload =
+        encode_changes(std::span(changes).subspan(at, std::min(kChangesPerRecord, changes.size() - at)));
     const std::size_t begin = records.size();
     add_record(records, {.sequence = last.sequence + 1,
                          .durable = 0,
@@ -43,12 +44,13 @@ Result<std::string> migrate_journal(const std::filesystem::path& state_directory
   std::error_code error;
   if (std::filesystem::exists(log, error) || !std::filesystem::exists(journal, error)) return std::string();
   State state;
-  const Result<JournalEnd> end = read_journal(journal, [&](std::span<const std::uint8_t> payload) -> Result<void> {
-    const Result<std::vector<Change>> changes = decode(payload);
-    if (!changes) return std::unexpected(changes.error());
-    for (const Change& change : *changes) state.apply(change);
-    return {};
-  });
+  const Result<JournalEnd> end =
+      read_journal(journal, [&](std::span<const std::uint8_t> payload) -> Result<void> {
+        const Result<std::vector<Change>> changes = decode(payload);
+        if (!changes) return std::unexpected(changes.error());
+        for (const Change& change : *changes) state.apply(change);
+        return {};
+      });
   if (!end) return std::unexpected(end.error());
 
   std::filesystem::path fresh = log;
@@ -64,7 +66,9 @@ Result<std::string> migrate_journal(const std::filesystem::path& state_directory
   if (Result<void> synced = sync_directory(state_directory); !synced) return std::unexpected(synced.error());
   std::filesystem::rename(journal, kept, error);  // a log is there: the journal is not looked at again
   return "the journal of an earlier version is now a log; what it was is kept in " + kept.string() +
-         (end->torn_bytes == 0 ? "" : ", with " + std::to_string(end->torn_bytes) + " bytes of a write that was never acknowledged");
+         (end->torn_bytes == 0 ? ""
+                               : ", with " + std::to_string(end->torn_bytes) +
+                                     " bytes of a write that was never acknowledged");
 }
 
 }  // namespace pgrid::control

@@ -8,9 +8,9 @@
 
 namespace pgrid::control {
 
-/// When the state directory has a journal and no log: writes what the journal comes to as the first records of a log, which
-/// is there wholly or not at all, and keeps the journal under another name. A sentence about it, empty when there was
-/// nothing to do.
+/// When the state directory has a journal and no log: writes what the journal comes to as the first records
+/// of a log, which is there wholly or not at all, and keeps the journal under another name. A sentence about
+/// it, empty when there was nothing to do.
 [[nodiscard]] Result<std::string> migrate_journal(const std::filesystem::path& state_directory);
 
 }  // namespace pgrid::control

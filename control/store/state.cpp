@@ -22,8 +22,8 @@ constexpr std::uint32_t kGenerationsEnd = 0xffff'ffff;  // reached: the number i
 std::uint32_t next_of(std::uint32_t generation) { return generation; }
 std::uint32_t next_of(const FreeSlot& slot) { return slot.next_generation; }
 
-/// The first free ones among `first` to `end` - 1, at most `count`. What was never used comes first, so that an old
-/// generation is met again as late as possible.
+/// The first free ones among `first` to `end` - 1, at most `count`. What was never used comes first, so that
+/// an old generation is met again as late as possible.
 template <typename T, typename F>
 std::vector<Place> free_places(const std::map<std::uint32_t, T>& used, const std::map<std::uint32_t, F>& free,
                                std::uint32_t first, std::uint32_t end, std::uint32_t count) {
@@ -34,7 +34,8 @@ std::vector<Place> free_places(const std::map<std::uint32_t, T>& used, const std
   for (; fresh < end && places.size() < count; ++fresh) places.push_back({fresh, 1});
   for (const auto& [number, one] : free) {
     if (places.size() == count) break;
-    if (number >= first && number < end && next_of(one) != kGenerationsEnd) places.push_back({number, next_of(one)});
+    if (number >= first && number < end && next_of(one) != kGenerationsEnd)
+      places.push_back({number, next_of(one)});
   }
   return places;
 }
@@ -261,7 +262,8 @@ std::vector<RightRecord> State::tree_of(std::uint32_t slot) const {
     tree.push_back(found->second);
   };
   if (const auto root = rights_.find(slot); root != rights_.end()) tree.push_back(root->second);
-  // Nothing is its own ancestor, for a parent is older; only a log that is not ours could say so: hence the bound.
+  // Nothing is its own ancestor, for a parent is older; only a log that is not ours could say so: hence the
+  // bound.
   for (std::size_t at = 0; at < tree.size() && tree.size() <= rights_.size(); ++at) {
     const auto children = children_.find(tree[at].slot);
     if (children == children_.end()) continue;

@@ -23,9 +23,11 @@ using Key = std::array<std::uint8_t, 16>;
 inline constexpr std::uint32_t kRestartsDefault =
     100;  // a guest that traps at every message still serves others
 inline constexpr std::uint32_t kRestartPeriodDefaultMs = 1'000;
-inline constexpr std::uint32_t kBackOffMinDefaultMs = 10;    // a thousand times what a rebuild takes
-inline constexpr std::uint32_t kBackOffMaxDefaultMs = 1'000;  // one that mends itself (its peer came back) is soon seen again
-inline constexpr std::uint32_t kGiveUpAfterDefault = 8;      // pauses: with those two 10 + 20 + ... + 640 + 1000 ms, 2.3 s
+inline constexpr std::uint32_t kBackOffMinDefaultMs = 10;  // a thousand times what a rebuild takes
+inline constexpr std::uint32_t kBackOffMaxDefaultMs =
+    1'000;  // one that mends itself (its peer came back) is soon seen again
+inline constexpr std::uint32_t kGiveUpAfterDefault =
+    8;  // pauses: with those two 10 + 20 + ... + 640 + 1000 ms, 2.3 s
 
 /// A process: one function, deployed under a name.
 struct ProcessRecord {
@@ -45,10 +47,11 @@ struct ProcessRecord {
   std::uint32_t backoff_min_ms = kBackOffMinDefaultMs;
   std::uint32_t backoff_max_ms = kBackOffMaxDefaultMs;
   std::uint32_t give_up_after = kGiveUpAfterDefault;
-  std::string group;            // of supervision: empty, or processes that are restarted together
-  bool rest_for_one = false;    // a restart takes those of the group with it that were deployed later
-  std::string gave_up;          // why it is not served any more, a sentence; empty: it is
-  std::string verdict;          // what was found out about its code before it ran: JSON (control/code); empty: nothing
+  std::string group;          // of supervision: empty, or processes that are restarted together
+  bool rest_for_one = false;  // a restart takes those of the group with it that were deployed later
+  std::string gave_up;        // why it is not served any more, a sentence; empty: it is
+  std::string
+      verdict;  // what was found out about its code before it ran: JSON (control/code); empty: nothing
   bool operator==(const ProcessRecord&) const = default;
 };
 
@@ -61,8 +64,8 @@ struct Holding {
   bool operator==(const Holding&) const = default;
 };
 
-/// The function that had a right made at run time, through handle 2. Such a right lasts as long as that instance, whose
-/// memory alone knows what its label means.
+/// The function that had a right made at run time, through handle 2. Such a right lasts as long as that
+/// instance, whose memory alone knows what its label means.
 struct Maker {
   std::uint32_t process = 0;
   std::uint32_t generation = 0;
@@ -85,13 +88,14 @@ struct RightRecord {
   std::uint32_t rate = 0;
   std::uint32_t burst = 0;
   std::int64_t created_unix = 0;
-  bool internal = false;           // the one that `pgrid invoke NAME` uses; lives as long as its process
+  bool internal = false;  // the one that `pgrid invoke NAME` uses; lives as long as its process
   std::uint8_t permissions = abi::kPermissionsAll;
   std::optional<abi::RightRef> parent;  // derived from that one, and revoked with it
   std::optional<Maker> maker;           // a function; its handles are the data plane's affair
   std::string token;                    // CID of the token it was redeemed from; empty: none
   std::string name;                     // by which people call it; unique; empty: none
-  std::optional<Holding> holding;       // else people hold it, by its key, or functions under handles of the moment
+  std::optional<Holding>
+      holding;  // else people hold it, by its key, or functions under handles of the moment
   bool operator==(const RightRecord&) const = default;
 };
 
@@ -101,7 +105,8 @@ struct DropProcess {
 struct DropRight {
   std::uint32_t slot = 0;
 };
-/// What a function says of itself, so that others find it. It lasts as long as that instance; one for each process.
+/// What a function says of itself, so that others find it. It lasts as long as that instance; one for each
+/// process.
 struct AdvertRecord {
   Maker who;
   std::string text;
@@ -136,16 +141,17 @@ struct FreeIndex {
   std::uint32_t index = 0;
   std::uint32_t next_generation = 0;
 };
-/// Something that happened and changes nothing here: a violation, a restart, a notice. For the log and who asks it.
+/// Something that happened and changes nothing here: a violation, a restart, a notice. For the log and who
+/// asks it.
 struct Happened {
-  std::string what;              // one word: violation, restart, gave_up, ...
+  std::string what;  // one word: violation, restart, gave_up, ...
   std::uint32_t process = 0;
   std::uint32_t generation = 0;  // of the process; 0: no process
   std::string text;              // evidence, in words
   bool operator==(const Happened&) const = default;
 };
-/// A delegation that this node signed for a right of its own: what an invocation of it becomes a child of. Digests are
-/// SHA-256, 32 bytes.
+/// A delegation that this node signed for a right of its own: what an invocation of it becomes a child of.
+/// Digests are SHA-256, 32 bytes.
 struct IssuedToken {
   std::string cid;      // digest of the token: what its CID holds
   std::string payload;  // digest of what was signed
@@ -164,12 +170,13 @@ struct RevokedToken {
   std::uint64_t until_unix = 0;  // when it has expired anyway; 0: nobody knows, so for ever
   bool operator==(const RevokedToken&) const = default;
 };
-/// An invocation that became a right, whose `token` is its CID: it is not taken again, and when one of its chain is revoked
-/// the right goes too.
+/// An invocation that became a right, whose `token` is its CID: it is not taken again, and when one of its
+/// chain is revoked the right goes too.
 struct SpentInvocation {
-  std::string cid;                 // digest
-  std::uint64_t until_unix = 0;    // when both it and the right have expired
-  std::vector<std::string> links;  // digests of the delegations that led to it, root first, each with its payload's behind it
+  std::string cid;               // digest
+  std::uint64_t until_unix = 0;  // when both it and the right have expired
+  std::vector<std::string>
+      links;  // digests of the delegations that led to it, root first, each with its payload's behind it
   bool operator==(const SpentInvocation&) const = default;
 };
 /// Of the kind that `kind` says, 0 issued, 1 revoked, 2 spent: it has expired and need not be known any more.
@@ -180,8 +187,8 @@ struct DropToken {
 };
 /// ProcessRecord and RightRecord put: they replace what stood under the same index or slot.
 using Change = std::variant<ProcessRecord, RightRecord, DropProcess, DropRight, FreeSlot, FreeIndex, Happened,
-                            AdvertRecord, DropAdvert, WatchRecord, DropWatch, IssuedToken, RevokedToken, SpentInvocation,
-                            DropToken>;
+                            AdvertRecord, DropAdvert, WatchRecord, DropWatch, IssuedToken, RevokedToken,
+                            SpentInvocation, DropToken>;
 
 /// What stood under a slot or an index, or nothing: what puts it there again takes a change back.
 struct SlotBefore {
@@ -233,7 +240,8 @@ class State {
   /// The rights that a process holds, by handle.
   [[nodiscard]] std::vector<RightRecord> held_by(std::uint32_t process) const;
 
-  /// The right and everything derived from it, whoever derived it; parents come before children. Empty: no such right.
+  /// The right and everything derived from it, whoever derived it; parents come before children. Empty: no
+  /// such right.
   [[nodiscard]] std::vector<RightRecord> tree_of(std::uint32_t slot) const;
   /// What a function had made for it, by any of its instances.
   [[nodiscard]] std::vector<RightRecord> made_by(std::uint32_t process) const;
@@ -284,12 +292,12 @@ class State {
   std::map<std::uint32_t, ProcessRecord> processes_;
   std::map<std::uint32_t, RightRecord> rights_;
   std::map<std::uint32_t, std::map<std::uint32_t, std::uint32_t>>
-      held_;  // holder -> handle -> slot, of rights_
+      held_;                                                     // holder -> handle -> slot, of rights_
   std::map<std::uint32_t, std::set<std::uint32_t>> leading_to_;  // process -> slots of its rights
   std::map<std::uint32_t, std::uint32_t> internal_;              // process -> slot of its own right
-  std::map<std::uint32_t, std::set<std::uint32_t>> children_;  // slot -> slots derived from it
-  std::map<std::uint32_t, std::set<std::uint32_t>> made_;      // process -> slots that its function had made
-  std::map<std::string, std::uint32_t, std::less<>> named_;    // name -> slot
+  std::map<std::uint32_t, std::set<std::uint32_t>> children_;    // slot -> slots derived from it
+  std::map<std::uint32_t, std::set<std::uint32_t>> made_;    // process -> slots that its function had made
+  std::map<std::string, std::uint32_t, std::less<>> named_;  // name -> slot
   std::map<std::uint32_t, AdvertRecord> adverts_;
   std::map<RightKey, std::map<std::uint32_t, WatchRecord>> watches_;  // by right, then by process
   std::map<std::uint32_t, std::set<RightKey>> watching_;              // process -> rights, of watches_

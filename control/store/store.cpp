@@ -7,7 +7,8 @@
 
 namespace pgrid::control {
 
-Store::Store(EventLoop& loop, std::filesystem::path directory) : loop_(loop), directory_(std::move(directory)) {}
+Store::Store(EventLoop& loop, std::filesystem::path directory)
+    : loop_(loop), directory_(std::move(directory)) {}
 Store::~Store() = default;
 
 Result<std::unique_ptr<Store>> Store::open(EventLoop& loop, const std::filesystem::path& directory,
@@ -40,7 +41,8 @@ Result<void> Store::recover() {
   torn_bytes_ = folded->end.torn_bytes;
   if (torn_bytes_ != 0)
     remarks_.push_back("cut " + std::to_string(torn_bytes_) + " bytes off the log behind record " +
-                       std::to_string(folded->end.point.sequence) + ": the end of a write that was never acknowledged");
+                       std::to_string(folded->end.point.sequence) +
+                       ": the end of a write that was never acknowledged");
   Result<std::unique_ptr<Ledger>> ledger = Ledger::open(loop_, *disk_, log, folded->end, *this);
   if (!ledger) return std::unexpected(ledger.error());
   ledger_ = std::move(*ledger);
@@ -58,8 +60,8 @@ void Store::commit(std::vector<Change> changes, Done done) {
   if (!changes.empty()) {
     const Bytes payload = encode_changes(changes);
     if (payload.size() > kPayloadMax) {
-      waiting.error = Error{Errc::out_of_resources, "write the log", std::to_string(payload.size()) + " bytes in one change",
-                            "change less at once"};
+      waiting.error = Error{Errc::out_of_resources, "write the log",
+                            std::to_string(payload.size()) + " bytes in one change", "change less at once"};
     } else {
       for (const Change& change : changes) {
         befores_.push_back(state_.before(change));

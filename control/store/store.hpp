@@ -1,5 +1,5 @@
-// The durable state of a node: the State in memory and the log that makes it again. Whoever changes something commits here
-// first and publishes when it is told that the change is on disk.
+// The durable state of a node: the State in memory and the log that makes it again. Whoever changes something
+// commits here first and publishes when it is told that the change is on disk.
 #pragma once
 
 #include <deque>
@@ -21,30 +21,33 @@ namespace pgrid::control {
 
 class Clerk;
 
-/// Owned by control's one thread. Holds the state directory's lock, so that two controls cannot own one directory.
+/// Owned by control's one thread. Holds the state directory's lock, so that two controls cannot own one
+/// directory.
 class Store : private LedgerListener {
  public:
   using Done = std::function<void(Result<void>)>;
 
-  /// `directory` is made if need be (0700). `loop` outlives the store. `disk`: another one than the real one, for tests.
-  [[nodiscard]] static Result<std::unique_ptr<Store>> open(EventLoop& loop, const std::filesystem::path& directory,
+  /// `directory` is made if need be (0700). `loop` outlives the store. `disk`: another one than the real one,
+  /// for tests.
+  [[nodiscard]] static Result<std::unique_ptr<Store>> open(EventLoop& loop,
+                                                           const std::filesystem::path& directory,
                                                            std::unique_ptr<LogDisk> disk = nullptr);
   ~Store();
 
   [[nodiscard]] const State& state() const { return state_; }
 
-  /// All changes or none. They are in `state()` when this returns, so that what comes next builds on them, but nobody may be
-  /// told of them yet. `done` is called from the event loop, never from in here, and in the order of the commits: when they
-  /// are on disk, or with an error, after these and all later changes were taken back. What is not done when the store is
-  /// destroyed is never called, and may or may not be on disk.
+  /// All changes or none. They are in `state()` when this returns, so that what comes next builds on them,
+  /// but nobody may be told of them yet. `done` is called from the event loop, never from in here, and in the
+  /// order of the commits: when they are on disk, or with an error, after these and all later changes were
+  /// taken back. What is not done when the store is destroyed is never called, and may or may not be on disk.
   void commit(std::vector<Change> changes, Done done);
   void commit(Change change, Done done);
 
-  /// Begins to keep views of the log and to make snapshots, on a thread of its own (history/clerk.hpp). `say` gets sentences
-  /// for people.
+  /// Begins to keep views of the log and to make snapshots, on a thread of its own (history/clerk.hpp). `say`
+  /// gets sentences for people.
   void follow(std::function<void(const std::string&)> say);
-  /// What happened, from the log: all that is durable by now. Called from the loop, never from in here. unavailable: nobody
-  /// follows.
+  /// What happened, from the log: all that is durable by now. Called from the loop, never from in here.
+  /// unavailable: nobody follows.
   void events(EventQuery query, std::function<void(Result<std::vector<Event>>)> done);
 
   [[nodiscard]] const LogPoint& durable() const { return ledger_->durable(); }

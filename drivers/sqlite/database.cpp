@@ -12,15 +12,26 @@ std::unexpected<Error> failed(sqlite3* database, std::string operation) {
   switch (code & 0xff) {
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
-    case SQLITE_SCHEMA: kind = Errc::corrupt; break;
+    case SQLITE_SCHEMA:
+      kind = Errc::corrupt;
+      break;
     case SQLITE_BUSY:
-    case SQLITE_LOCKED: kind = Errc::busy; break;
+    case SQLITE_LOCKED:
+      kind = Errc::busy;
+      break;
     case SQLITE_FULL:
-    case SQLITE_NOMEM: kind = Errc::out_of_resources; break;
-    case SQLITE_CANTOPEN: kind = Errc::not_found; break;
+    case SQLITE_NOMEM:
+      kind = Errc::out_of_resources;
+      break;
+    case SQLITE_CANTOPEN:
+      kind = Errc::not_found;
+      break;
     case SQLITE_ERROR:
-    case SQLITE_MISUSE: kind = Errc::internal; break;
-    default: break;
+    case SQLITE_MISUSE:
+      kind = Errc::internal;
+      break;
+    default:
+      break;
   }
   return fail(kind, std::move(operation), sqlite3_errmsg(database));
 }
@@ -36,7 +47,8 @@ Statement& Statement::bind(int parameter, std::uint64_t value) {
   return *this;
 }
 Statement& Statement::bind(int parameter, std::string_view text) {
-  (void)sqlite3_bind_text64(statement_.get(), parameter, text.data(), text.size(), SQLITE_TRANSIENT, SQLITE_UTF8);
+  (void)sqlite3_bind_text64(statement_.get(), parameter, text.data(), text.size(), SQLITE_TRANSIENT,
+                            SQLITE_UTF8);
   return *this;
 }
 Statement& Statement::bind(int parameter, std::span<const std::uint8_t> bytes) {
@@ -74,14 +86,18 @@ std::uint64_t Statement::number(int column) const {
 }
 std::string Statement::text(int column) const {
   const auto* text = reinterpret_cast<const char*>(sqlite3_column_text(statement_.get(), column));
-  return text == nullptr ? std::string()
-                         : std::string(text, static_cast<std::size_t>(sqlite3_column_bytes(statement_.get(), column)));
+  return text == nullptr
+             ? std::string()
+             : std::string(text, static_cast<std::size_t>(sqlite3_column_bytes(statement_.get(), column)));
 }
-bool Statement::is_null(int column) const { return sqlite3_column_type(statement_.get(), column) == SQLITE_NULL; }
+bool Statement::is_null(int column) const {
+  return sqlite3_column_type(statement_.get(), column) == SQLITE_NULL;
+}
 
 Result<Database> Database::open(const std::filesystem::path& path, Mode mode) {
   sqlite3* opened = nullptr;
-  const int flags = mode == Mode::read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
+  const int flags =
+      mode == Mode::read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
   const int code = sqlite3_open_v2(path.c_str(), &opened, flags | SQLITE_OPEN_NOMUTEX, nullptr);
   Database database(opened);
   const std::string operation = "open " + path.string();
@@ -93,14 +109,15 @@ Result<Database> Database::open(const std::filesystem::path& path, Mode mode) {
 }
 
 Result<void> Database::run(const std::string& sql) {
-  if (sqlite3_exec(database_.get(), sql.c_str(), nullptr, nullptr, nullptr) != SQLITE_OK) return failed(database_.get(), sql);
+  if (sqlite3_exec(database_.get(), sql.c_str(), nullptr, nullptr, nullptr) != SQLITE_OK)
+    return failed(database_.get(), sql);
   return {};
 }
 
 Result<Statement> Database::prepare(std::string_view sql) {
   sqlite3_stmt* statement = nullptr;
-  const int code = sqlite3_prepare_v3(database_.get(), sql.data(), static_cast<int>(sql.size()), SQLITE_PREPARE_PERSISTENT,
-                                      &statement, nullptr);
+  const int code = sqlite3_prepare_v3(database_.get(), sql.data(), static_cast<int>(sql.size()),
+                                      SQLITE_PREPARE_PERSISTENT, &statement, nullptr);
   if (code != SQLITE_OK) return failed(database_.get(), "prepare " + std::string(sql));
   return Statement(statement);
 }

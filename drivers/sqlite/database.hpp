@@ -18,8 +18,9 @@ namespace pgrid::sqlite {
 /// A prepared statement. Parameters are numbered from 1, columns from 0. Goes before its database.
 class Statement {
  public:
-  Statement& bind(int parameter, std::uint64_t value);  // kept as 64 bits with a sign: above 2^63 it reads as negative there
-  Statement& bind(int parameter, std::string_view text);  // copied
+  Statement& bind(int parameter,
+                  std::uint64_t value);  // kept as 64 bits with a sign: above 2^63 it reads as negative there
+  Statement& bind(int parameter, std::string_view text);                // copied
   Statement& bind(int parameter, std::span<const std::uint8_t> bytes);  // copied
   Statement& bind_null(int parameter);
 

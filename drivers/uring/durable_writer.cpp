@@ -13,8 +13,8 @@
 namespace pgrid::uring {
 namespace {
 
-constexpr unsigned kEntries = 4;                        // a write and a flush, and as many to spare
-constexpr std::uint64_t kWrite = 1;                     // user_data
+constexpr unsigned kEntries = 4;     // a write and a flush, and as many to spare
+constexpr std::uint64_t kWrite = 1;  // user_data
 constexpr std::uint64_t kFlush = 2;
 constexpr std::size_t kOneWriteMax = std::size_t{1} << 30;  // the kernel writes at most 2^31 - 4096 at once
 constexpr std::size_t kPage = 4096;
@@ -42,7 +42,8 @@ struct DurableWriter::Impl {
     const std::size_t size = std::min(rest.size(), kOneWriteMax);
     io_uring_sqe* write = io_uring_get_sqe(&ring);
     io_uring_sqe* flush = io_uring_get_sqe(&ring);
-    if (write == nullptr || flush == nullptr) return fail(Errc::internal, "io_uring_get_sqe", "the queue is full");
+    if (write == nullptr || flush == nullptr)
+      return fail(Errc::internal, "io_uring_get_sqe", "the queue is full");
     if (is_registered && rest.size() <= buffer.size()) {
       std::memcpy(buffer.data(), rest.data(), size);
       io_uring_prep_write_fixed(write, 0, buffer.data(), static_cast<unsigned>(size), offset, 0);
@@ -128,7 +129,8 @@ std::optional<Result<void>> DurableWriter::ended() {
   if (impl_->written < 0) return fail_errno("write", -impl_->written);
   if (impl_->written == 0 && !impl_->rest.empty()) return fail_errno("write", ENOSPC);
   impl_->offset += static_cast<std::uint64_t>(impl_->written);
-  impl_->rest = impl_->rest.subspan(std::min<std::size_t>(static_cast<std::size_t>(impl_->written), impl_->rest.size()));
+  impl_->rest = impl_->rest.subspan(
+      std::min<std::size_t>(static_cast<std::size_t>(impl_->written), impl_->rest.size()));
   if (!impl_->rest.empty()) {  // a short write; the kernel broke the link, or what it flushed is not all
     if (Result<void> again = impl_->submit(); !again) return again;
     return std::nullopt;

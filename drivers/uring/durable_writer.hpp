@@ -11,8 +11,8 @@
 
 namespace pgrid::uring {
 
-/// One write at a time: the bytes and behind them, linked, fdatasync. Owned by one thread; nothing blocks but the
-/// destructor, which waits for a write that is under way.
+/// One write at a time: the bytes and behind them, linked, fdatasync. Owned by one thread; nothing blocks but
+/// the destructor, which waits for a write that is under way.
 class DurableWriter {
  public:
   /// `buffer_bytes` are registered with the kernel once: writes of at most so much are taken from there.
@@ -24,14 +24,17 @@ class DurableWriter {
   /// Readable when `ended` has something to say.
   [[nodiscard]] int event_fd() const;
 
-  /// Writes go to `fd` from now on; it stays the caller's and open for as long. REQUIRES: no write is under way.
+  /// Writes go to `fd` from now on; it stays the caller's and open for as long. REQUIRES: no write is under
+  /// way.
   [[nodiscard]] Result<void> use(int fd);
 
-  /// Begins to write `bytes` at byte `offset`. They stay as they are until it has ended. REQUIRES: no write is under way.
+  /// Begins to write `bytes` at byte `offset`. They stay as they are until it has ended. REQUIRES: no write
+  /// is under way.
   [[nodiscard]] Result<void> begin(std::uint64_t offset, std::span<const std::uint8_t> bytes);
   [[nodiscard]] bool is_under_way() const;
 
-  /// How the write ended, once; nothing while it is under way. After a failure any part of the bytes may be on the disk.
+  /// How the write ended, once; nothing while it is under way. After a failure any part of the bytes may be
+  /// on the disk.
   [[nodiscard]] std::optional<Result<void>> ended();
   /// Blocks until nothing is under way; how it ended is forgotten.
   void wait();

@@ -25,8 +25,9 @@ class Ledger(case.Case):
     def test_control_killed(self):
         """control is killed while rights are made and revoked: all that was acknowledged is there, nothing revoked comes back"""
         self.a.allow(*KILLED)
-        right = self.a.create_right("echo", deadline_max_us=1_000_000)
-        load = case.Load(self.undo, right["uri"], outstanding=16, deadline="900ms", duration="600s")
+        # A machine that is busy with other things may stand still for a second; that is not what is tested.
+        right = self.a.create_right("echo", deadline_max_us=20_000_000)
+        load = case.Load(self.undo, right["uri"], outstanding=16, deadline="20s", duration="600s")
         made, revoked, unsure = {}, set(), set()
         stop = threading.Event()
 

@@ -1,5 +1,6 @@
-// Shows that a log which was cut off or changed anywhere is read as far as it was acknowledged, or refused with a sentence
-// that says where: torn at every byte, a bit flipped at every byte, records taken out, put twice, or exchanged.
+// Shows that a log which was cut off or changed anywhere is read as far as it was acknowledged, or refused
+// with a sentence that says where: torn at every byte, a bit flipped at every byte, records taken out, put
+// twice, or exchanged.
 #include <random>
 
 #include "tests/control/ledger/log_fixture.hpp"
@@ -8,10 +9,15 @@ namespace pgrid::control {
 namespace {
 
 /// Three records that were acknowledged one by one, then two of one write.
-LogBytes five() { return std::move(LogBytes().add("one").flush().add("two").flush().add("three").flush().add("four").add("five")); }
+LogBytes five() {
+  return std::move(
+      LogBytes().add("one").flush().add("two").flush().add("three").flush().add("four").add("five"));
+}
 const std::vector<std::string> kAll{"one", "two", "three", "four", "five"};
 
-std::vector<std::string> first(std::size_t count) { return {kAll.begin(), kAll.begin() + static_cast<std::ptrdiff_t>(count)}; }
+std::vector<std::string> first(std::size_t count) {
+  return {kAll.begin(), kAll.begin() + static_cast<std::ptrdiff_t>(count)};
+}
 
 TEST(Damage, a_whole_log_is_read) {
   const LogDirectory log;
@@ -127,11 +133,13 @@ TEST(Damage, records_that_were_taken_out_put_twice_or_exchanged_are_refused) {
   Bytes forged;
   const LogBytes other = std::move(LogBytes().add("One").flush());
   forged = other.bytes();
-  forged.insert(forged.end(), bytes.bytes().begin() + static_cast<std::ptrdiff_t>(bytes.begin(1)), bytes.bytes().end());
+  forged.insert(forged.end(), bytes.bytes().begin() + static_cast<std::ptrdiff_t>(bytes.begin(1)),
+                bytes.bytes().end());
   log.write(1, forged);
   const Reading reading = read(log);
   ASSERT_FALSE(reading.end);
-  EXPECT_NE(reading.end.error().sentence().find("does not follow"), std::string::npos) << reading.end.error().sentence();
+  EXPECT_NE(reading.end.error().sentence().find("does not follow"), std::string::npos)
+      << reading.end.error().sentence();
 }
 
 TEST(Damage, zeros_behind_the_end_are_nothing_and_garbage_is_cut_off) {
@@ -142,7 +150,8 @@ TEST(Damage, zeros_behind_the_end_are_nothing_and_garbage_is_cut_off) {
   log.write(1, longer);
   EXPECT_EQ(read(log).end->torn_bytes, 0u);
   std::mt19937 random(7);
-  for (std::size_t i = bytes.bytes().size(); i < longer.size(); ++i) longer[i] = static_cast<std::uint8_t>(random() | 1);
+  for (std::size_t i = bytes.bytes().size(); i < longer.size(); ++i)
+    longer[i] = static_cast<std::uint8_t>(random() | 1);
   log.write(1, longer);
   const Reading reading = read(log);
   ASSERT_TRUE(reading.end);
@@ -154,7 +163,8 @@ TEST(Damage, several_files_are_one_log_and_a_name_says_where_the_one_before_ends
   const LogDirectory log;
   const LogBytes before = std::move(LogBytes().add("one").flush().add("two").flush());
   const LogBytes after = std::move(LogBytes(before.last()).add("three").flush());
-  // A write that failed left something behind in the first file; the second one goes on from what was acknowledged.
+  // A write that failed left something behind in the first file; the second one goes on from what was
+  // acknowledged.
   const LogBytes stray = std::move(LogBytes().add("one").flush().add("two").flush().add("lost"));
   log.write(1, stray.bytes());
   log.write(3, after.bytes());

@@ -1,5 +1,5 @@
-// Shows what the store does when a disk fails: what was not written is refused and taken back, everything later with it; what
-// was acknowledged stays; the next change finds a way as soon as the disk does.
+// Shows what the store does when a disk fails: what was not written is refused and taken back, everything
+// later with it; what was acknowledged stays; the next change finds a way as soon as the disk does.
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -57,7 +57,8 @@ class Failure : public ::testing::Test {
 
 TEST_F(Failure, a_write_that_fails_is_taken_back_with_everything_behind_it) {
   for (const bool truncates : {true, false})
-    for (const std::size_t bytes : {0ul, 1ul, 100ul, 1'000'000ul}) {  // that reach the file, the whole write included
+    for (const std::size_t bytes :
+         {0ul, 1ul, 100ul, 1'000'000ul}) {  // that reach the file, the whole write included
       std::filesystem::remove_all(directory_.path());
       open();
       ASSERT_EQ(commit({right(1)}), "+");
@@ -65,7 +66,8 @@ TEST_F(Failure, a_write_that_fails_is_taken_back_with_everything_behind_it) {
       disk_->plan = {FaultyDisk::Fault{bytes, ENOSPC, truncates}};
       EXPECT_EQ(commit({right(2), right(3), DropRight{1}}), "---");
       EXPECT_EQ(error_.code, Errc::out_of_resources);
-      EXPECT_NE(error_.sentence().find("No space left on device; free some space"), std::string::npos) << error_.sentence();
+      EXPECT_NE(error_.sentence().find("No space left on device; free some space"), std::string::npos)
+          << error_.sentence();
       EXPECT_EQ(slots(), "1");
       EXPECT_EQ(store_->state().freed(1), nullptr);
       EXPECT_EQ(commit({right(4)}), "+");

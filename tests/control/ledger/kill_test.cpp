@@ -1,6 +1,7 @@
-// Shows that a control killed at any moment forgets nothing that it acknowledged: a process creates and revokes rights as fast
-// as it can, many at once, makes snapshots and views meanwhile, says through a pipe what was acknowledged, and is killed. What
-// the next one finds is what the first so many of its changes come to, all acknowledged ones among them.
+// Shows that a control killed at any moment forgets nothing that it acknowledged: a process creates and
+// revokes rights as fast as it can, many at once, makes snapshots and views meanwhile, says through a pipe
+// what was acknowledged, and is killed. What the next one finds is what the first so many of its changes come
+// to, all acknowledged ones among them.
 //
 // PGRID_KILLS says how often (1,000; under sanitizers, which make it ten times as slow, 100).
 #include <signal.h>
@@ -27,10 +28,11 @@ constexpr int kKills = __has_feature(address_sanitizer) ? 100 : 1000;
 constexpr int kKills = 1000;
 #endif
 constexpr std::uint32_t kSlots = 64;
-constexpr std::uint32_t kUnderWay = 48;      // changes that wait to be acknowledged
+constexpr std::uint32_t kUnderWay = 48;  // changes that wait to be acknowledged
 constexpr std::uint32_t kAtOnceMax = kUnderWay + 1;
 
-/// The next change to a state, and what it is changes with the numbers alone: whoever knows both knows all that follow.
+/// The next change to a state, and what it is changes with the numbers alone: whoever knows both knows all
+/// that follow.
 Change next_change(const State& state, std::mt19937& random) {
   const std::optional<Place> place = state.free_slot(kSlots);
   if (!place || random() % 3 == 0) {
@@ -60,7 +62,8 @@ Change next_change(const State& state, std::mt19937& random) {
         --under_way;
         ++acknowledged;
         if (::write(pipe, &acknowledged, sizeof acknowledged) != sizeof acknowledged) ::_exit(3);
-        if (acknowledged % 500 == 0 && !make_snapshot(log_directory(directory), (*store)->durable().sequence)) ::_exit(4);
+        if (acknowledged % 500 == 0 && !make_snapshot(log_directory(directory), (*store)->durable().sequence))
+          ::_exit(4);
       });
     }
     loop.run_until([&] { return under_way < kUnderWay; }, 10s);
@@ -84,13 +87,15 @@ void kill_again_and_again(const std::filesystem::path& parent, int kills, std::c
       work(directory, seed, ends[1]);
     }
     ::close(ends[1]);
-    std::this_thread::sleep_for(std::chrono::microseconds(random() % static_cast<std::uint64_t>(within.count())));
+    std::this_thread::sleep_for(
+        std::chrono::microseconds(random() % static_cast<std::uint64_t>(within.count())));
     ASSERT_EQ(::kill(child, SIGKILL), 0);
     int status = 0;
     ASSERT_EQ(::waitpid(child, &status, 0), child);
     ASSERT_TRUE(WIFSIGNALED(status)) << "it ended by itself: " << WEXITSTATUS(status);
     std::uint32_t acknowledged = 0;
-    for (std::uint32_t n = 0; ::read(ends[0], &n, sizeof n) == static_cast<ssize_t>(sizeof n);) acknowledged = n;
+    for (std::uint32_t n = 0; ::read(ends[0], &n, sizeof n) == static_cast<ssize_t>(sizeof n);)
+      acknowledged = n;
     ::close(ends[0]);
 
     EventLoop loop;
@@ -103,7 +108,8 @@ void kill_again_and_again(const std::filesystem::path& parent, int kills, std::c
     ASSERT_EQ((*store)->state(), model) << "round " << round << ", " << acknowledged << " acknowledged";
     acknowledged_all += acknowledged;
   }
-  EXPECT_GT(acknowledged_all, static_cast<std::uint64_t>(kills)) << "hardly anything was acknowledged: nothing was shown";
+  EXPECT_GT(acknowledged_all, static_cast<std::uint64_t>(kills))
+      << "hardly anything was acknowledged: nothing was shown";
   std::filesystem::remove_all(directory);
 }
 
@@ -112,10 +118,12 @@ int kills() {
   return given == nullptr ? kKills : std::atoi(given);
 }
 
-// A memory file system flushes at once: most of the time then goes where control's own steps can be interrupted.
+// A memory file system flushes at once: most of the time then goes where control's own steps can be
+// interrupted.
 TEST(Kill, nothing_acknowledged_is_lost_in_memory) {
   const std::filesystem::path memory = "/dev/shm";
-  kill_again_and_again(std::filesystem::exists(memory) ? memory : std::filesystem::temp_directory_path(), kills() * 9 / 10, 12ms);
+  kill_again_and_again(std::filesystem::exists(memory) ? memory : std::filesystem::temp_directory_path(),
+                       kills() * 9 / 10, 12ms);
 }
 
 TEST(Kill, nothing_acknowledged_is_lost_on_disk) {

@@ -33,9 +33,12 @@ class LogDirectory {
   LogDirectory(const LogDirectory&) = delete;
   LogDirectory& operator=(const LogDirectory&) = delete;
   [[nodiscard]] const std::filesystem::path& path() const { return path_; }
-  [[nodiscard]] std::filesystem::path segment(std::uint64_t first) const { return segment_path(path_, first); }
+  [[nodiscard]] std::filesystem::path segment(std::uint64_t first) const {
+    return segment_path(path_, first);
+  }
   void write(std::uint64_t first, std::span<const std::uint8_t> bytes) const {
-    std::filesystem::remove(segment(first));  // a file that is cut off and written again is flushed by some file systems
+    std::filesystem::remove(
+        segment(first));  // a file that is cut off and written again is flushed by some file systems
     std::ofstream(segment(first), std::ios::binary)
         .write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
   }
@@ -65,7 +68,9 @@ class LogBytes {
   }
   [[nodiscard]] const Bytes& bytes() const { return bytes_; }
   /// Where the record with that index begins; one more than there are: the end.
-  [[nodiscard]] std::size_t begin(std::size_t index) const { return index < begins_.size() ? begins_[index] : bytes_.size(); }
+  [[nodiscard]] std::size_t begin(std::size_t index) const {
+    return index < begins_.size() ? begins_[index] : bytes_.size();
+  }
   [[nodiscard]] const LogPoint& last() const { return last_; }
 
  private:
@@ -90,7 +95,8 @@ inline Reading read(const LogDirectory& directory, const LogPoint& from = {}) {
   return reading;
 }
 
-/// Writes in the next turn of the loop, and fails when it is told to: after `bytes` of the write, with `error`.
+/// Writes in the next turn of the loop, and fails when it is told to: after `bytes` of the write, with
+/// `error`.
 class FaultyDisk : public LogDisk {
  public:
   explicit FaultyDisk(EventLoop& loop) : loop_(loop) {}
@@ -126,7 +132,8 @@ class FaultyDisk : public LogDisk {
       }
       ++disk_.writes;
       const std::size_t size = fault ? std::min(fault->bytes, bytes.size()) : bytes.size();
-      EXPECT_EQ(::pwrite(fd_.get(), bytes.data(), size, static_cast<off_t>(offset)), static_cast<ssize_t>(size));
+      EXPECT_EQ(::pwrite(fd_.get(), bytes.data(), size, static_cast<off_t>(offset)),
+                static_cast<ssize_t>(size));
       truncates_ = !fault || fault->truncates;
       pending_ = disk_.loop_.after(std::chrono::microseconds(0), [fault, done = std::move(done)] {
         done(fault ? Result<void>(fail_errno("write", fault->error)) : Result<void>());

@@ -1,5 +1,6 @@
-// Shows that the views of the log say what happened and to whom, that a log with every kind of change reads as it was
-// written, and that views which are missing, damaged, or of another log are made again while control goes on.
+// Shows that the views of the log say what happened and to whom, that a log with every kind of change reads
+// as it was written, and that views which are missing, damaged, or of another log are made again while
+// control goes on.
 #include "control/history/views.hpp"
 
 #include <fstream>
@@ -13,10 +14,25 @@ namespace pgrid::control {
 namespace {
 
 TEST(LogChanges, every_field_of_every_change_comes_back) {
-  ProcessRecord process{.index = 1, .generation = 2, .name = "n", .cid = "c", .module_bytes = 3, .memory_bytes = 1ull << 40,
-                        .time_limit_us = 5, .rate = 6, .worker = 7, .deployed_unix = 8, .restarts_max = 9,
-                        .restart_period_ms = 10, .strategy = abi::RestartStrategy::never, .backoff_min_ms = 11,
-                        .backoff_max_ms = 12, .give_up_after = 13, .group = "g", .rest_for_one = true, .gave_up = "\xff\0why",
+  ProcessRecord process{.index = 1,
+                        .generation = 2,
+                        .name = "n",
+                        .cid = "c",
+                        .module_bytes = 3,
+                        .memory_bytes = 1ull << 40,
+                        .time_limit_us = 5,
+                        .rate = 6,
+                        .worker = 7,
+                        .deployed_unix = 8,
+                        .restarts_max = 9,
+                        .restart_period_ms = 10,
+                        .strategy = abi::RestartStrategy::never,
+                        .backoff_min_ms = 11,
+                        .backoff_max_ms = 12,
+                        .give_up_after = 13,
+                        .group = "g",
+                        .rest_for_one = true,
+                        .gave_up = "\xff\0why",
                         .verdict = "{}"};
   RightRecord right{.slot = 1, .generation = UINT32_MAX};
   right.key.fill(0xa5);
@@ -57,7 +73,8 @@ TEST(LogChanges, every_field_of_every_change_comes_back) {
   EXPECT_EQ(std::get<WatchRecord>((*back)[10]), std::get<WatchRecord>(changes[10]));
   EXPECT_EQ(std::get<IssuedToken>((*back)[12]), std::get<IssuedToken>(changes[12]));
   // Cut off anywhere, or with something behind it, it is none.
-  for (std::size_t size = 0; size < bytes.size(); ++size) EXPECT_FALSE(decode_changes(std::span(bytes).first(size))) << size;
+  for (std::size_t size = 0; size < bytes.size(); ++size)
+    EXPECT_FALSE(decode_changes(std::span(bytes).first(size))) << size;
   Bytes longer = bytes;
   longer.push_back(0);
   EXPECT_FALSE(decode_changes(longer));
@@ -98,7 +115,8 @@ class ViewsTest : public ::testing::Test {
     return text;
   }
   void some_history() {
-    commit({ProcessRecord{.index = 0, .generation = 1, .name = "echo"}, RightRecord{.slot = 1, .generation = 1, .internal = true}});
+    commit({ProcessRecord{.index = 0, .generation = 1, .name = "echo"},
+            RightRecord{.slot = 1, .generation = 1, .internal = true}});
     commit({ProcessRecord{.index = 1, .generation = 1, .name = "asker"}});
     RightRecord held{.slot = 2, .generation = 1};
     held.holding = Holding{1, 1, 4, "echo"};
@@ -111,7 +129,8 @@ class ViewsTest : public ::testing::Test {
     commit({DropRight{1}, DropProcess{0}});
   }
   static constexpr const char* kAll =
-      "1:deployed:echo 2:right_created:echo 3:deployed:asker 4:right_granted:echo 5:violation:asker 6:right_revoked:echo "
+      "1:deployed:echo 2:right_created:echo 3:deployed:asker 4:right_granted:echo 5:violation:asker "
+      "6:right_revoked:echo "
       "7:gave_up:echo 8:right_revoked:echo 9:removed:echo";
 
   LogDirectory directory_;
@@ -126,10 +145,12 @@ TEST_F(ViewsTest, who_what_and_in_which_order) {
   some_history();
   EXPECT_EQ(events({}), kAll);
   // About a process: also what it held.
-  EXPECT_EQ(events({.process = ProcessKey{1, 1}}), "3:deployed:asker 4:right_granted:echo 5:violation:asker 6:right_revoked:echo");
+  EXPECT_EQ(events({.process = ProcessKey{1, 1}}),
+            "3:deployed:asker 4:right_granted:echo 5:violation:asker 6:right_revoked:echo");
   EXPECT_EQ(events({.process = ProcessKey{1, 2}}), "") << "another life of the index";
-  EXPECT_EQ(events({.name = "echo"}), "1:deployed:echo 2:right_created:echo 4:right_granted:echo 6:right_revoked:echo "
-                                      "7:gave_up:echo 8:right_revoked:echo 9:removed:echo");
+  EXPECT_EQ(events({.name = "echo"}),
+            "1:deployed:echo 2:right_created:echo 4:right_granted:echo 6:right_revoked:echo "
+            "7:gave_up:echo 8:right_revoked:echo 9:removed:echo");
   EXPECT_EQ(events({.after = 4, .limit = 2}), "5:violation:asker 6:right_revoked:echo");
   EXPECT_EQ(events({.limit = 2, .newest = true}), "8:right_revoked:echo 9:removed:echo");
   EXPECT_TRUE(said_.empty());
@@ -145,7 +166,9 @@ TEST_F(ViewsTest, views_that_are_missing_damaged_or_of_another_log_are_made_agai
     said_.clear();
     if (way == 0) remove_views(path);
     if (way == 1) std::filesystem::resize_file(path, 1000);
-    if (way == 2) std::ofstream(path, std::ios::trunc) << "this is no database, but it is long enough to be looked at as one";
+    if (way == 2)
+      std::ofstream(path, std::ios::trunc)
+          << "this is no database, but it is long enough to be looked at as one";
     if (way == 3) {
       // Of a log whose records have other hashes.
       auto views = sqlite::Database::open(path, sqlite::Database::Mode::read_write);

@@ -192,17 +192,28 @@ TEST(State, every_change_can_be_taken_back) {
   };
   const auto a_change = [&]() -> Change {
     switch (below(11)) {
-      case 0: return ProcessRecord{.index = below(4), .generation = 1 + below(9)};
-      case 1: return DropProcess{below(4)};
-      case 2: return DropRight{1 + below(6)};
-      case 3: return FreeSlot{1 + below(6), 1 + below(9), {}};
-      case 4: return FreeIndex{below(4), 1 + below(9)};
-      case 5: return Happened{.what = "violation"};
-      case 6: return AdvertRecord{.who = {.process = below(4)}, .text = "t"};
-      case 7: return DropAdvert{below(4)};
-      case 8: return WatchRecord{.right = {1 + below(6), 1}, .who = {.process = below(4)}};
-      case 9: return DropWatch{{1 + below(6), 1}, below(4)};
-      default: return a_right();
+      case 0:
+        return ProcessRecord{.index = below(4), .generation = 1 + below(9)};
+      case 1:
+        return DropProcess{below(4)};
+      case 2:
+        return DropRight{1 + below(6)};
+      case 3:
+        return FreeSlot{1 + below(6), 1 + below(9), {}};
+      case 4:
+        return FreeIndex{below(4), 1 + below(9)};
+      case 5:
+        return Happened{.what = "violation"};
+      case 6:
+        return AdvertRecord{.who = {.process = below(4)}, .text = "t"};
+      case 7:
+        return DropAdvert{below(4)};
+      case 8:
+        return WatchRecord{.right = {1 + below(6), 1}, .who = {.process = below(4)}};
+      case 9:
+        return DropWatch{{1 + below(6), 1}, below(4)};
+      default:
+        return a_right();
     }
   };
   State state;

@@ -29,8 +29,10 @@ std::string printable(std::string text) {
 class Log : public Command {
  public:
   CLI::App* declare(CLI::App& app) override {
-    CLI::App* own = app.add_subcommand("log", "Show what happened on the node: deploys, rights, restarts, violations, tokens. "
-                                              "`verify` checks the log itself.");
+    CLI::App* own =
+        app.add_subcommand("log",
+                           "Show what happened on the node: deploys, rights, restarts, violations, tokens. "
+                           "`verify` checks the log itself.");
     own->add_option("--process", process_, "only what is about this process")->type_name(kProcessWord);
     add_number(own, "-n,--last", last_, "so many of the latest events (20)");
     own->add_flag("-f,--follow", follow_, "wait for more until Ctrl-C");
@@ -43,7 +45,8 @@ class Log : public Command {
     bool is_first = true;
     for (;;) {
       const std::uint64_t limit = is_first ? std::min(last_.value_or(kShown), kAtOnce) : kAtOnce;
-      ApiRequest request{.path = "/v1/events", .query = {{"after", std::to_string(after)}, {"limit", std::to_string(limit)}}};
+      ApiRequest request{.path = "/v1/events",
+                         .query = {{"after", std::to_string(after)}, {"limit", std::to_string(limit)}}};
       if (is_first) request.query.emplace_back("newest", "1");
       if (!process_.empty()) request.query.emplace_back("process", process_);
       const auto answer = context.api.call(request);
@@ -63,7 +66,8 @@ class Log : public Command {
     std::string line = time_text(number_of(event, "time_unix_ns")) + "  " + printable(text_of(event, "what"));
     if (event.contains("process")) line += "  " + printable(text_of(event, "process"));
     if (event.contains("right")) line += "  right " + printable(text_of(event, "right"));
-    if (const std::string text = text_of(event, "text", ""); !text.empty()) line += "  (" + printable(text) + ")";
+    if (const std::string text = text_of(event, "text", ""); !text.empty())
+      line += "  (" + printable(text) + ")";
     context.printer.say(line);
   }
 

@@ -30,7 +30,8 @@ Result<std::uint64_t> rebuild(const std::filesystem::path& state) {
     const Result<std::optional<control::LogRecord>> record = cursor->next();
     if (!record) return std::unexpected(record.error());
     if (*record)
-      if (Result<void> added = (*views)->add(**record, cursor->point().hash); !added) return std::unexpected(added.error());
+      if (Result<void> added = (*views)->add(**record, cursor->point().hash); !added)
+        return std::unexpected(added.error());
     if (!*record || (*record)->sequence % kRecordsAtOnce == 0)
       if (Result<void> flushed = (*views)->flush(); !flushed) return std::unexpected(flushed.error());
     if (!*record) return cursor->point().sequence;
@@ -40,22 +41,26 @@ Result<std::uint64_t> rebuild(const std::filesystem::path& state) {
 class LogRebuild : public Command {
  public:
   CLI::App* declare(CLI::App& app) override {
-    CLI::App* own = app.add_subcommand("rebuild", "Make the views of the log (views.sqlite) again. The node must not run; a running "
-                                                  "one makes missing views by itself.");
+    CLI::App* own =
+        app.add_subcommand("rebuild",
+                           "Make the views of the log (views.sqlite) again. The node must not run; a running "
+                           "one makes missing views by itself.");
     own->footer("\nExample:\n  pgrid log rebuild");
     return own;
   }
   ExitCode run(Context& context) override {
     const std::filesystem::path state = config::state_directory(context.node_dir);
     if (!std::filesystem::is_directory(control::log_directory(state)))
-      return context.printer.report(ExitCode::refused, {Errc::not_found, "read " + control::log_directory(state).string(),
-                                                        "there is no log",
-                                                        "give the node's directory with --node, or run it first"});
+      return context.printer.report(
+          ExitCode::refused, {Errc::not_found, "read " + control::log_directory(state).string(),
+                              "there is no log", "give the node's directory with --node, or run it first"});
     const Result<std::uint64_t> records = rebuild(state);
     if (!records) return context.printer.report(ExitCode::refused, records.error());
     if (context.printer.json())
-      context.printer.print(nlohmann::json{{"records", *records}, {"views", control::views_path(state).string()}});
-    context.printer.say("made " + control::views_path(state).string() + " of " + grouped(*records) + " records");
+      context.printer.print(
+          nlohmann::json{{"records", *records}, {"views", control::views_path(state).string()}});
+    context.printer.say("made " + control::views_path(state).string() + " of " + grouped(*records) +
+                        " records");
     return ExitCode::ok;
   }
 };
