@@ -127,18 +127,20 @@ std::expected<Tokens::Verified, Tokens::NotRedeemed> Tokens::judge(token::Bytes 
   const Result<std::string> node = identity_.node_did();
   if (!node) return std::unexpected(NotRedeemed{Reason::valid, node.error()});
   const State& state = store_.state();
-  // An invocation without an audience is for its subject: a process of this node, if it issued the root.
+  // An invocation without an audience is for its subject: a process of this node, if that issued the root.
   std::string subject;
   const IssuedToken* root = nullptr;
-  for (const token::Bytes proof : proofs) {
-    const auto found = state.issued_tokens().find(text_of(token::digest_of(proof)));
-    if (found == state.issued_tokens().end()) continue;
-    root = &found->second;
-    const ProcessRecord* issuer = state.process(root->process);
-    if (issuer == nullptr || issuer->generation != root->generation) continue;
-    if (const auto key = identity_.key_of(*issuer)) subject = (*key)->did();
-    break;
+  if (token::Token asked; token::read(invocation, true, token::Profile::node, asked) == Reason::valid) {
+    token::Cursor links(asked.proofs);
+    const bool has_root = links.next().value != 0;
+    const std::optional<Digest> digest = has_root ? token::token_digest(links.next().content) : std::nullopt;
+    const auto found = digest ? state.issued_tokens().find(text_of(*digest)) : state.issued_tokens().end();
+    if (found != state.issued_tokens().end()) root = &found->second;
   }
+  if (root != nullptr)
+    if (const ProcessRecord* issuer = state.process(root->process);
+        issuer != nullptr && issuer->generation == root->generation)
+      if (const auto key = identity_.key_of(*issuer)) subject = (*key)->did();
   const std::string_view audiences[] = {*node, subject};
   const StoredRevocations revocations(state);
   Verified verified;
