@@ -166,7 +166,12 @@ TEST_F(LinkTest, log_lines_and_events_reach_whoever_waits) {
   EXPECT_EQ(call("GET", "/v1/processes/echo/logs?after=" + next).body["lines"].size(), 0u);
   EXPECT_EQ(call("GET", "/v1/processes/echo/logs?wait_ms=30&after=" + next).body["next"].dump(), next);
   event.type = static_cast<std::uint8_t>(abi::ControlEventType::instance_event);
+  event.process_generation = 1;
+  event.instance = 2;
   dataplane_->post(event, "rebuilt: out of bounds");
+  event.process_generation = 2;  // of a later use of the index, which is not there
+  dataplane_->post(event, "lost");
+  event.process_generation = 1;
   event.process = 4711;  // nobody's
   dataplane_->post(event, "lost");
   ASSERT_TRUE(loop_.run_until([&] { return call("GET", "/v1/processes/echo").body["rebuilds"] == 1; }, 5s));
