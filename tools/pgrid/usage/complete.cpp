@@ -23,7 +23,8 @@ std::string brief(const std::string& text) {
 
 void add_values(const CLI::Option& option, const std::string& node, const Ask& ask, Candidates& found) {
   for (const std::string& choice : choices_of(option)) found.words.push_back({choice, ""});
-  const std::string kind = option.get_positional() && value_word(option) == "TEXT" ? option.get_name(true) : value_word(option);
+  const std::string kind =
+      option.get_positional() && value_word(option) == "TEXT" ? option.get_name(true) : value_word(option);
   if (kind == "FILE" || kind == "DIR")
     found.files = true;
   else
@@ -36,7 +37,8 @@ void add_options(const CLI::App& app, const std::set<const CLI::Option*>& given,
       const bool own_only = option == one->get_help_ptr() || option->check_lname("version");
       const bool again = option->get_expected_max() > 1;
       if ((own_only && one != &app) || (given.contains(option) && !again)) continue;
-      for (const std::string& name : names_of(*option)) found.words.push_back({name, brief(option->get_description())});
+      for (const std::string& name : names_of(*option))
+        found.words.push_back({name, brief(option->get_description())});
     }
 }
 
@@ -48,7 +50,8 @@ Candidates complete(const CLI::App& root, std::span<const std::string> words, co
   const Place place = place_of(root, words.first(words.empty() ? 0 : words.size() - 1));
   if (!place.stray.empty()) return found;
   const std::size_t equals = begun.find('=');
-  const CLI::Option* assigned = begun.starts_with("--") && equals != std::string::npos ? find_option(*place.app, begun) : nullptr;
+  const CLI::Option* assigned =
+      begun.starts_with("--") && equals != std::string::npos ? find_option(*place.app, begun) : nullptr;
   std::string before;  // what of the word at the cursor stays in front of a value
   if (place.wants != nullptr) {
     if (begun == "=") begun.clear();
@@ -60,9 +63,11 @@ Candidates complete(const CLI::App& root, std::span<const std::string> words, co
   } else if (begun.starts_with('-')) {
     add_options(*place.app, place.given, found);
   } else {
-    for (const CLI::App* command : commands_of(*place.app)) found.words.push_back({command->get_name(), brief(command->get_description())});
+    for (const CLI::App* command : commands_of(*place.app))
+      found.words.push_back({command->get_name(), brief(command->get_description())});
     const auto positionals = positionals_of(*place.app);
-    if (place.positionals < positionals.size()) add_values(*positionals[place.positionals], place.node, ask, found);
+    if (place.positionals < positionals.size())
+      add_values(*positionals[place.positionals], place.node, ask, found);
   }
   for (Candidate& one : found.words) one.word.insert(0, before);
   std::erase_if(found.words, [&](const Candidate& one) { return !one.word.starts_with(begun); });
@@ -76,8 +81,10 @@ void print(const Candidates& candidates, std::ostream& out) {
 
 std::vector<Candidate> ask_node(const std::string& kind, const std::string& node) {
   std::filesystem::path directory = node;
-  if (const char* given = std::getenv("PGRID_NODE"); directory.empty()) directory = given != nullptr ? given : "/run/pgrid";
-  if (const char* home = std::getenv("HOME"); node.starts_with("~/") && home != nullptr) directory = home + node.substr(1);
+  if (const char* given = std::getenv("PGRID_NODE"); directory.empty())
+    directory = given != nullptr ? given : "/run/pgrid";
+  if (const char* home = std::getenv("HOME"); node.starts_with("~/") && home != nullptr)
+    directory = home + node.substr(1);
   const ApiClient api(directory / "control.sock");
   std::vector<Candidate> found;
   if (kind == "PROCESS" || kind == "TARGET") {
@@ -92,7 +99,8 @@ std::vector<Candidate> ask_node(const std::string& kind, const std::string& node
       if (!right.value("internal", false)) {
         const std::string about = "to " + text_of(right, "process", "");
         found.push_back({text_of(right, "slot") + '.' + text_of(right, "generation"), about});
-        if (!right.contains("holder") && right.contains("name")) found.push_back({text_of(right, "name", ""), about});
+        if (!right.contains("holder") && right.contains("name"))
+          found.push_back({text_of(right, "name", ""), about});
       }
   }
   // What a node says is no more than a word here: nothing that could be a command to the terminal.

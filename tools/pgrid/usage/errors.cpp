@@ -59,7 +59,8 @@ std::string name_of(const CLI::App& app) {
 /// `see` says where more is written; it ends every remedy.
 Error no_command(const Place& place, const std::string& see) {
   const std::vector<std::string> known = command_names(*place.app);
-  if (place.stray.empty()) return wrong(name_of(*place.app) + " needs a command", "", "there are: " + listed(known) + "; " + see);
+  if (place.stray.empty())
+    return wrong(name_of(*place.app) + " needs a command", "", "there are: " + listed(known) + "; " + see);
   const auto meant = nearest(place.stray, known);
   return wrong('"' + place.stray + "\" is no command of " + name_of(*place.app), "",
                (meant ? "did you mean " + *meant + '?' : "there are: " + listed(known)) + "; " + see);
@@ -77,12 +78,15 @@ Error no_option(const Place& place, const std::string& see) {
 
 Error too_many(const Place& place, const std::string& see) {
   const std::size_t room = positionals_of(*place.app).size();
-  const std::string takes = room == 0 ? "no argument" : std::to_string(room) + (room == 1 ? " argument" : " arguments");
+  const std::string takes =
+      room == 0 ? "no argument" : std::to_string(room) + (room == 1 ? " argument" : " arguments");
   return wrong(name_of(*place.app) + " takes " + takes + ", and got " + std::to_string(place.positionals), "",
                (room == 0 ? "" : "put text with blanks between quotes; ") + see);
 }
 
-bool is(const CLI::ParseError& error, CLI::ExitCodes code) { return error.get_exit_code() == static_cast<int>(code); }
+bool is(const CLI::ParseError& error, CLI::ExitCodes code) {
+  return error.get_exit_code() == static_cast<int>(code);
+}
 
 }  // namespace
 
@@ -98,7 +102,8 @@ Error usage_error(const CLI::App& root, std::span<const std::string> words, cons
       if (what.starts_with(one->get_name(true) + ' '))
         return wrong(name_of(*place.app) + " needs " + one->get_name(true), one->get_description(), see);
   if (is(error, CLI::ExitCodes::ArgumentMismatch) && place.wants != nullptr)
-    return wrong(names_of(*place.wants).back() + " needs a value, " + value_word(*place.wants), place.wants->get_description(), see);
+    return wrong(names_of(*place.wants).back() + " needs a value, " + value_word(*place.wants),
+                 place.wants->get_description(), see);
   if (is(error, CLI::ExitCodes::ValidationError)) {
     std::vector<const CLI::Option*> given(place.given.begin(), place.given.end());
     for (const CLI::Option* one : positionals_of(*place.app)) given.push_back(one);

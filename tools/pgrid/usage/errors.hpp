@@ -10,6 +10,7 @@
 namespace pgrid::tools::usage {
 
 /// `error` is what parsing `words` (those behind `pgrid`) threw.
-[[nodiscard]] Error usage_error(const CLI::App& root, std::span<const std::string> words, const CLI::ParseError& error);
+[[nodiscard]] Error usage_error(const CLI::App& root, std::span<const std::string> words,
+                                const CLI::ParseError& error);
 
 }  // namespace pgrid::tools::usage

@@ -38,8 +38,8 @@ std::string option_text(const CLI::Option& option) {
   for (const std::string& name : names_of(option)) names += (names.empty() ? "" : ", ") + name;
   if (names.empty()) names = option.get_name(true);
   const std::string value = option.nonpositional() ? value_word(option) : "";
-  return ".TP\n\\fB" + escaped(names) + "\\fR" + (value.empty() ? "" : " \\fI" + escaped(value) + "\\fR") + '\n' +
-         escaped(option.get_description()) + '\n';
+  return ".TP\n\\fB" + escaped(names) + "\\fR" + (value.empty() ? "" : " \\fI" + escaped(value) + "\\fR") +
+         '\n' + escaped(option.get_description()) + '\n';
 }
 
 std::string synopsis(const CLI::App& app) {
@@ -69,17 +69,24 @@ void add_sections(const std::string& footer, std::string& page) {
     rest = end == std::string::npos ? "" : trimmed(rest.substr(end));
     const std::size_t colon = part.find(":\n");
     std::string title = part.substr(0, colon);
-    std::transform(title.begin(), title.end(), title.begin(), [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
-    page += ".SH \"" + escaped(title) + "\"\n" + verbatim(colon == std::string::npos ? part : part.substr(colon + 2));
+    std::transform(title.begin(), title.end(), title.begin(),
+                   [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
+    page += ".SH \"" + escaped(title) + "\"\n" +
+            verbatim(colon == std::string::npos ? part : part.substr(colon + 2));
   }
 }
 
 }  // namespace
 
 std::string man_page(const CLI::App& root, const std::string& version) {
-  std::string page = ".\\\" Printed by `pgrid man`.\n.TH PGRID 1 \"\" \"" + escaped(version) + "\" \"PromiseGrid\"\n";
-  page += ".SH NAME\npgrid \\- run a PromiseGrid node, deploy functions on it, call them, grant and revoke rights\n";
-  page += ".SH SYNOPSIS\n\\fBpgrid\\fR [\\fB\\-\\-node\\fR \\fIDIR\\fR] [\\fB\\-\\-json\\fR] \\fICOMMAND\\fR [\\fIARGUMENT\\fR...]\n";
+  std::string page =
+      ".\\\" Printed by `pgrid man`.\n.TH PGRID 1 \"\" \"" + escaped(version) + "\" \"PromiseGrid\"\n";
+  page +=
+      ".SH NAME\npgrid \\- run a PromiseGrid node, deploy functions on it, call them, grant and revoke "
+      "rights\n";
+  page +=
+      ".SH SYNOPSIS\n\\fBpgrid\\fR [\\fB\\-\\-node\\fR \\fIDIR\\fR] [\\fB\\-\\-json\\fR] \\fICOMMAND\\fR "
+      "[\\fIARGUMENT\\fR...]\n";
   page += ".SH DESCRIPTION\n" + escaped(trimmed(root.get_description())) + '\n';
   page += ".SH OPTIONS\nThese go before or behind every command.\n";
   for (const CLI::Option* option : options_of(root)) page += option_text(*option);
@@ -87,7 +94,9 @@ std::string man_page(const CLI::App& root, const std::string& version) {
   for (const CLI::App* command : commands_of(root)) add_command(*command, page);
   add_sections(root.get_footer(), page);
   page += ".SH ENVIRONMENT\n.TP\n\\fBPGRID_NODE\\fR\nThe node's directory, when \\-\\-node is not given.\n";
-  page += ".SH FILES\n.TP\n/run/pgrid\nSockets of the machine's own node.\n.TP\n/etc/pgrid/node.toml\nIts configuration.\n";
+  page +=
+      ".SH FILES\n.TP\n/run/pgrid\nSockets of the machine's own node.\n.TP\n/etc/pgrid/node.toml\nIts "
+      "configuration.\n";
   return page;
 }
 

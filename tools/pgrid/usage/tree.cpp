@@ -100,8 +100,8 @@ Place place_of(const CLI::App& root, std::span<const std::string> words) {
         place.node = word.substr(equals + 1);
     } else {
       const auto commands = commands_of(*place.app);
-      const auto command =
-          std::find_if(commands.begin(), commands.end(), [&](const CLI::App* one) { return one->get_name() == word; });
+      const auto command = std::find_if(commands.begin(), commands.end(),
+                                        [&](const CLI::App* one) { return one->get_name() == word; });
       if (command != commands.end() && place.stray.empty()) {
         place.app = *command;
       } else if (!commands.empty() && positionals_of(*place.app).empty()) {

@@ -1,5 +1,5 @@
-// The command line as a tree to look at: its commands, their options, and where a list of words leads in it. Help, man
-// page, completion and the sentences about wrong arguments are made from this.
+// The command line as a tree to look at: its commands, their options, and where a list of words leads in it.
+// Help, man page, completion and the sentences about wrong arguments are made from this.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -35,13 +35,13 @@ namespace pgrid::tools::usage {
 
 /// Where words lead.
 struct Place {
-  const CLI::App* app = nullptr;        // the deepest command that they name
-  const CLI::Option* wants = nullptr;   // the option whose value comes next
-  std::set<const CLI::Option*> given;   // options among the words
-  std::size_t positionals = 0;          // words that are values of positionals of `app`
-  std::string stray;                    // the first word that should have been a command and is not
-  std::string unknown;                  // the first option that there is not
-  std::string node;                     // the value of --node
+  const CLI::App* app = nullptr;       // the deepest command that they name
+  const CLI::Option* wants = nullptr;  // the option whose value comes next
+  std::set<const CLI::Option*> given;  // options among the words
+  std::size_t positionals = 0;         // words that are values of positionals of `app`
+  std::string stray;                   // the first word that should have been a command and is not
+  std::string unknown;                 // the first option that there is not
+  std::string node;                    // the value of --node
 };
 [[nodiscard]] Place place_of(const CLI::App& root, std::span<const std::string> words);
 
