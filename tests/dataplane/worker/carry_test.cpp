@@ -90,7 +90,9 @@ class Carry : public WorkerTest {
       EXPECT_EQ(all & handles, 0u) << "given back twice";
       EXPECT_EQ(drop.header.process, kMe);
       notices_lost_ += drop.header.to_slot;
-      if (drop.header.to_slot == 0) EXPECT_TRUE(abi::is_same_generation(drop.header.process_generation, generation));
+      if (drop.header.to_slot == 0) {
+        EXPECT_TRUE(abi::is_same_generation(drop.header.process_generation, generation));
+      }
       all |= handles;
     }
     return all;
