@@ -100,7 +100,9 @@ TEST_F(GivingUp, AHandledMessageIsForgiveness) {
     while (const auto found = answer()) broken += found->reason() == abi::Reason::broken;
     EXPECT_EQ(broken, 1u) << i;
     pass_pause();
-    if (i % 2 == 0) EXPECT_EQ(call(5, "x").body, "x");  // in one of its own
+    if (i % 2 == 0) {
+      EXPECT_EQ(call(5, "x").body, "x");  // in one of its own
+    }
   }
   EXPECT_TRUE(gave_up().empty());
   // A message that is only read is not handled.
