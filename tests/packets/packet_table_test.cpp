@@ -118,7 +118,9 @@ TEST(PacketTableItself, CoversEveryDropAndRefusal) {
   std::set<Counter> covered;
   for (const Row& row : packet_table()) covered.insert(row.counter);
   const std::set<Counter> elsewhere{Counter::punt_limited, Counter::punt_ring_full,
-                                    Counter::busy_draining, Counter::handle_unknown, Counter::hop_limit};
+                                    Counter::busy_draining, Counter::handle_unknown, Counter::hop_limit,
+                                    Counter::carried_unknown, Counter::carried_not_permitted, Counter::busy_handles,
+                                    Counter::busy_control};
   for (std::size_t i = 0; i < abi::kCounterCount; ++i) {
     const auto counter = static_cast<Counter>(i);
     const auto class_ = abi::kCounterInfo[i].class_;

@@ -93,12 +93,12 @@ TEST_F(Wasm, MemoryGrowsToItsLimitOnly) {
   EXPECT_EQ(instance->memory().size, 5 * kPageBytes);
 }
 
-TEST_F(Wasm, DeepRecursionIsATrap) {
+TEST_F(Wasm, DeepRecursionStopsAtTheStack) {
   auto instance = start(compile("(module " + kMemory + R"((func $down (export "pg_activate") (call $down))))"));
   ASSERT_TRUE(instance);
   ASSERT_FALSE(instance->activate(100'000));
   const Stop stop = instance->take_stop();
-  EXPECT_EQ(stop.why, Stop::Why::trap);
+  EXPECT_EQ(stop.why, Stop::Why::stack);
   EXPECT_TRUE(stop.text.starts_with("the call stack is exhausted, in down")) << stop.text;
   EXPECT_LT(stop.text.size(), 1024u);
 }
