@@ -1,5 +1,6 @@
 // Processes come, are restarted, left alone for a while, given up, and go.
 #include <algorithm>
+#include <cstdarg>
 #include <cstdio>
 #include <utility>
 
@@ -9,9 +10,12 @@
 namespace pgrid::worker {
 namespace {
 
-std::string text_of(const char* format, auto... values) {
+[[gnu::format(printf, 1, 2)]] std::string text_of(const char* format, ...) {
   char text[96];
-  const int length = std::snprintf(text, sizeof text, format, values...);
+  std::va_list values;
+  va_start(values, format);
+  const int length = std::vsnprintf(text, sizeof text, format, values);
+  va_end(values);
   return {text, static_cast<std::size_t>(std::clamp(length, 0, static_cast<int>(sizeof text) - 1))};
 }
 
