@@ -102,12 +102,14 @@ Result<RightRecord> Rights::make(const RightSpec& spec, const ProcessRecord& pro
 void Rights::create(const RightSpec& spec, const ProcessRecord& process, RightOwner owner, OnCreated done) {
   Result<RightRecord> right = make(spec, process);
   if (!right) return done(std::move(right));
+  std::vector<Change> also = std::move(owner.also);
   give(*right, std::move(owner));
-  commit_new(std::move(*right), std::move(done));
+  commit_new(std::move(*right), std::move(also), std::move(done));
 }
 
-void Rights::commit_new(RightRecord right, OnCreated done) {
-  store_.commit(right, [this, right, done = std::move(done)](const Result<void>& committed) {
+void Rights::commit_new(RightRecord right, std::vector<Change> also, OnCreated done) {
+  also.emplace_back(right);
+  store_.commit(std::move(also), [this, right, done = std::move(done)](const Result<void>& committed) {
     // Also when it was taken back: the data plane may have attached meanwhile and been told of it.
     publish(right.slot);
     if (!committed) return done(std::unexpected(committed.error()));
@@ -154,8 +156,9 @@ void Rights::derive(const abi::RightRef& parent, const RightSpec& spec, RightOwn
   if (!free) return done(std::unexpected(free.error()));
   put_in(*right, free->front());
   right->created_unix = unix_s();
+  std::vector<Change> also = std::move(owner.also);
   give(*right, std::move(owner));
-  commit_new(std::move(*right), std::move(done));
+  commit_new(std::move(*right), std::move(also), std::move(done));
 }
 
 void Rights::derive_many(const abi::RightRef& parent, const RightSpec& spec, std::uint32_t count,
@@ -191,7 +194,8 @@ void Rights::attenuate(const abi::RightRef& right, const RightSpec& spec, OnRevo
   });
 }
 
-std::size_t Rights::revoke(const std::vector<RightRecord>& roots, OnRevoked done, Why why) {
+std::size_t Rights::revoke(const std::vector<RightRecord>& roots, OnRevoked done, Why why,
+                           std::vector<Change> also) {
   std::vector<RightRecord> rights;
   std::set<std::uint32_t> taken;  // one root may lie below another
   for (const RightRecord& root : roots) {
@@ -205,8 +209,8 @@ std::size_t Rights::revoke(const std::vector<RightRecord>& roots, OnRevoked done
       if (taken.insert(right.slot).second) rights.push_back(std::move(right));
   }
   const std::size_t count = rights.size();
-  std::vector<Change> changes;
-  changes.reserve(count);
+  std::vector<Change> changes = std::move(also);
+  changes.reserve(changes.size() + count);
   for (const RightRecord& right : rights) changes.emplace_back(DropRight{right.slot});
   store_.commit(std::move(changes), [this, why, rights = std::move(rights),
                                      done = std::move(done)](const Result<void>& committed) mutable {

@@ -25,6 +25,7 @@ struct RightOwner {
   std::optional<Maker> maker;      // a function, under handles of the moment
   std::string name;                // of a right that people hold, by which they call it; empty: none
   std::string token;               // CID of the token it was redeemed from; empty: none
+  std::vector<Change> also;        // committed with the right: all of it or none
 };
 
 /// Owned by control's one thread. Every callback is called once, from the loop; at once when nothing was
@@ -71,7 +72,9 @@ class Rights {
 
   /// Ends these and all that was derived from them, all or none: commits, publishes, takes handles away, and
   /// calls `done` when every poll core has passed the change. Gives how many there are.
-  std::size_t revoke(const std::vector<RightRecord>& roots, OnRevoked done, Why why = Why::revoked);
+  /// `also`: changes that are committed with it, all or none.
+  std::size_t revoke(const std::vector<RightRecord>& roots, OnRevoked done, Why why = Why::revoked,
+                     std::vector<Change> also = {});
 
   /// Null: it is dead.
   [[nodiscard]] const RightRecord* find(const abi::RightRef& right) const;
@@ -89,7 +92,7 @@ class Rights {
  private:
   [[nodiscard]] Result<RightRecord> shape(const RightSpec& spec, const ProcessRecord& process) const;
   [[nodiscard]] Result<std::vector<Place>> places(std::uint32_t count) const;
-  void commit_new(RightRecord right, OnCreated done);
+  void commit_new(RightRecord right, std::vector<Change> also, OnCreated done);
   void commit_many(const RightRecord& like, std::uint32_t count, OnManyCreated done);
   [[nodiscard]] abi::RightFields fields_of(std::uint32_t slot) const;
   void say_handle(const RightRecord& right, bool is_held);

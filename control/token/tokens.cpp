@@ -188,9 +188,9 @@ void Tokens::redeem(token::Bytes invocation, std::span<const token::Bytes> proof
     spent.links.push_back(text_of(token::digest_of(one.signed_payload)));
   }
   const abi::RightRef parent{verified->parent.slot, verified->parent.generation};
-  // Both go to disk together, this one first: no crash leaves the right without its chain.
-  store_.commit(std::move(spent), [](const Result<void>&) {});
-  RightOwner owner{.holding = {}, .maker = maker, .name = {}, .token = token::cid_text(asked.digest)};
+  // One change: no crash leaves the right without its chain, or an invocation spent for nothing.
+  RightOwner owner{.holding = {}, .maker = maker, .name = {}, .token = token::cid_text(asked.digest), .also = {}};
+  owner.also.emplace_back(std::move(spent));
   rights_.derive(parent, verified->spec, std::move(owner),
                  [done = std::move(done)](Result<RightRecord> right) {
                    if (!right) return done(std::unexpected(NotRedeemed{Reason::valid, right.error()}));
@@ -242,11 +242,13 @@ void Tokens::revoke(const Digest& cid, std::optional<Digest> payload, std::uint6
       done(RevokedRights{});
     });
   }
-  if (!changes.empty()) store_.commit(std::move(changes), [](const Result<void>&) {});
-  rights_.revoke(roots, [count, done = std::move(done)](Result<Passed> passed) {
-    if (!passed) return done(std::unexpected(passed.error()));
-    done(RevokedRights{*passed, count});
-  });
+  rights_.revoke(
+      roots,
+      [count, done = std::move(done)](Result<Passed> passed) {
+        if (!passed) return done(std::unexpected(passed.error()));
+        done(RevokedRights{*passed, count});
+      },
+      Why::revoked, std::move(changes));
 }
 
 const SpentInvocation* Tokens::chain_of(const RightRecord& right) const {
