@@ -96,10 +96,10 @@ TEST(Fixtures, Delegations) {
     EXPECT_TRUE(is_signed(token));
     EXPECT_EQ(token_digest_from_text(row["cid"].get<std::string>()), token.digest);
     const Json& payload = row["envelope"]["payload"];
-    EXPECT_EQ(token.issuer, payload["iss"]);
-    EXPECT_EQ(token.audience, payload["aud"]);
-    EXPECT_EQ(token.subject, payload["sub"]);
-    EXPECT_EQ(token.command, payload["cmd"]);
+    EXPECT_EQ(token.issuer, payload["iss"].get<std::string>());
+    EXPECT_EQ(token.audience, payload["aud"].get<std::string>());
+    EXPECT_EQ(token.subject, payload["sub"].get<std::string>());
+    EXPECT_EQ(token.command, payload["cmd"].get<std::string>());
     EXPECT_EQ(token.expires, payload["exp"].get<std::int64_t>());
     // The issuer's private key is there: what we sign with it is the same, byte for byte.
     identity::Seed seed;
