@@ -152,9 +152,11 @@ void Processes::on_process_state(const abi::ProcessState& state, const std::stri
       if (runtime.removing) settle(state.process, {});
       return;
     case abi::ProcessStatus::gave_up:
-      // Nobody is told of it who waits: a restart that it crossed is answered by `loaded`.
+      // Nobody is told of it who waits: a restart that it crossed is answered by `loaded`, and what was said before that is
+      // not remembered, or it would be on disk again behind what the restart wrote there.
       if (runtime.removing) return;
       runtime.view = {LoadState::gave_up, text};
+      if (runtime.restarting) return;
       return supervision_.on_gave_up(*process, text);
   }
 }
@@ -174,7 +176,7 @@ void Processes::restart(const std::string& name, OnRestarted done) {
     return done(fail(Errc::not_found, operation, "there is no process of that name", "see pgrid ls"));
   if (link_.segments() == nullptr)
     return done(fail(Errc::unavailable, operation, "the data plane is away", "try again when it is back"));
-  if (runtime_[found->index].on_settled)
+  if (runtime_[found->index].on_settled || runtime_[found->index].restarting)
     return done(fail(Errc::busy, operation, "it is being loaded or restarted", "try again in a moment"));
   ProcessRecord process = *found;
   const bool had_given_up = !std::exchange(process.gave_up, {}).empty();
@@ -183,16 +185,26 @@ void Processes::restart(const std::string& name, OnRestarted done) {
                                        .generation = process.generation,
                                        .text = "asked for over the API"}};
   if (had_given_up) changes.emplace_back(process);
+  runtime_[process.index].restarting = true;
   store_.commit(std::move(changes), [this, process, operation, had_given_up,
                                      done = std::move(done)](const Result<void>& committed) {
-    if (!committed) return done(std::unexpected(committed.error()));
     const ProcessRecord* now = store_.state().process(process.index);
-    if (now == nullptr || now->generation != process.generation || runtime_[process.index].removing)
+    if (now == nullptr || now->generation != process.generation)
       return done(fail(Errc::not_found, operation, "it was removed meanwhile"));
-    if (runtime_[process.index].on_settled)
-      return done(fail(Errc::busy, operation, "it is being restarted", "try again in a moment"));
-    runtime_[process.index].view = {};
+    Runtime& runtime = runtime_[process.index];
+    if (!committed || runtime.removing || runtime.on_settled) {
+      runtime.restarting = false;
+      if (!committed) return done(std::unexpected(committed.error()));
+      return done(runtime.removing ? fail(Errc::not_found, operation, "it was removed meanwhile")
+                                   : fail(Errc::busy, operation, "it is being restarted", "try again in a moment"));
+    }
+    runtime.view = {};
     wait_settled(process.index, kRestartWithin, [this, process, had_given_up, done](const Result<void>& settled) {
+      const ProcessRecord* record = store_.state().process(process.index);
+      if (record != nullptr && record->generation == process.generation) {
+        const LoadView view = std::exchange(runtime_[process.index].restarting, false) ? load_view(process.index) : LoadView{};
+        if (!settled && view.state == LoadState::gave_up) supervision_.on_gave_up(*record, view.text);
+      }
       if (!settled) return done(std::unexpected(settled.error()));
       log_info("restarted " + process.name);
       supervision_.on_restarted(process, had_given_up);

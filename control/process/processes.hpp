@@ -101,6 +101,7 @@ class Processes {
     OnSettled on_settled;  // somebody waits for loaded, failed or unloaded
     Pending limit;
     bool removing = false;
+    bool restarting = false;  // a person asked for it, and it has not answered yet
     std::uint64_t asked_at = 0;  // DataplaneLink::attachment at which it was last asked to be loaded
   };
 

@@ -203,7 +203,8 @@ void FakeDataplane::serve_requests() {
         said.rights.resize(request.nb_rights);
         const std::size_t before = abi::kRecordHeader + request.nb_rights * sizeof(abi::RightRef);
         PG_CHECK(record.length >= before);
-        std::memcpy(said.rights.data(), record.data + abi::kRecordHeader, before - abi::kRecordHeader);
+        if (request.nb_rights != 0)
+          std::memcpy(said.rights.data(), record.data + abi::kRecordHeader, before - abi::kRecordHeader);
         said.body.assign(reinterpret_cast<const char*>(record.data) + before, record.length - before);
       } else if (answers)
         answer(request, core, record.data + abi::kRecordHeader, record.length - abi::kRecordHeader);
