@@ -1,4 +1,5 @@
 """Ethernet frames with message-1 requests, as pcap files, and the check of what comes back."""
+import dataclasses
 import ipaddress
 import pathlib
 import struct
@@ -13,50 +14,67 @@ NODE_MAC = bytes.fromhex("027063617000")  # net_pcap's first port: 02, "pcap", i
 CLIENT_MAC = bytes.fromhex("020000000002")
 UDP_PORT = 4646
 FIRST_SOURCE_PORT = 10000
+SOURCE_PORTS = 16384
+FIRST_ID = 0x1000
+PCAP_HEADER = struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 1)
+SOURCE, DESTINATION = (ipaddress.IPv4Address(a).packed for a in (CLIENT_ADDRESS, NODE_ADDRESS))
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+    right: message1.Right
+    body: bytes
 
 
 def checksum(data):
+    """RFC 1071. The sum of 16-bit words with the carry added back is the number modulo 65,535."""
     if len(data) % 2:
         data += b"\0"
-    total = sum(struct.unpack(f">{len(data) // 2}H", data))
-    while total >> 16:
-        total = (total & 0xFFFF) + (total >> 16)
-    return ~total & 0xFFFF
+    total = int.from_bytes(data, "big")
+    return ~(total % 0xFFFF or (0xFFFF if total else 0)) & 0xFFFF
 
 
 def frame(payload, source_port):
-    source, destination = (ipaddress.IPv4Address(a).packed for a in (CLIENT_ADDRESS, NODE_ADDRESS))
     udp = struct.pack(">HHHH", source_port, UDP_PORT, 8 + len(payload), 0)
-    pseudo = source + destination + struct.pack(">BBH", 0, 17, 8 + len(payload))
+    pseudo = SOURCE + DESTINATION + struct.pack(">BBH", 0, 17, 8 + len(payload))
     udp = udp[:6] + struct.pack(">H", checksum(pseudo + udp + payload) or 0xFFFF)
-    ip = struct.pack(">BBHHHBBH4s4s", 0x45, 0, 20 + 8 + len(payload), 0, 0x4000, 64, 17, 0, source, destination)
+    ip = struct.pack(">BBHHHBBH4s4s", 0x45, 0, 20 + 8 + len(payload), 0, 0x4000, 64, 17, 0, SOURCE, DESTINATION)
     ip = ip[:10] + struct.pack(">H", checksum(ip)) + ip[12:]
     return NODE_MAC + CLIENT_MAC + b"\x08\x00" + ip + udp + payload
 
 
+def pattern(index, body_bytes):
+    """A body that differs from its neighbours'."""
+    return bytes((index + i) & 0xFF for i in range(body_bytes))
+
+
 def write_pcap(path, uri, count, body_bytes):
-    """Writes `count` different requests; returns {(source port, id): body}."""
+    """Requests through one right, each with a body of its own."""
     _, right = message1.parse_uri(uri)
-    requests = {}
+    return write_requests(path, [Request(right, pattern(index, body_bytes)) for index in range(count)])
+
+
+def write_requests(path, requests):
+    """Writes a frame for each Request; returns {(source port, id): body}, for the checks."""
+    sent = {}
     with open(path, "wb") as file:
-        file.write(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 1))
-        for index in range(count):
-            identity = struct.pack("<Q", 0x1000 + index)
-            body = bytes((index + i) & 0xFF for i in range(body_bytes))
-            port = FIRST_SOURCE_PORT + index % 16384
-            data = frame(message1.encode_request(right, identity, body), port)
+        file.write(PCAP_HEADER)
+        for index, request in enumerate(requests):
+            identity = struct.pack("<Q", FIRST_ID + index)
+            port = FIRST_SOURCE_PORT + index % SOURCE_PORTS
+            data = frame(message1.encode_request(request.right, identity, request.body), port)
             file.write(struct.pack("<IIII", 0, 0, len(data), len(data)) + data)
-            requests[(port, identity)] = body
-    return requests
+            sent[(port, identity)] = request.body
+    return sent
 
 
 def compare_answers(path, requests, enough):
     """Each answer is to one of `requests`, with its own body, right addresses and checksums; so is each refusal: busy,
-    or no_such_right before control has published the right. Stops after `enough` answers and returns how many there were; raises if one is wrong or a request has
-    none."""
+    or no_such_right before control has published the right. Stops after `enough` answers and returns how many there were;
+    raises if one is wrong or a request has none."""
     seen, nb_answers = set(), 0
     with open(path, "rb") as file:
-        file.seek(24)
+        file.seek(len(PCAP_HEADER))
         while nb_answers < enough and len(header := file.read(16)) == 16:
             packet = file.read(struct.unpack_from("<I", header, 8)[0])
             ip, udp, payload = packet[14:34], packet[34:42], packet[42:]

@@ -13,8 +13,8 @@ struct PcapFile {
   std::uint32_t longest = 0;  // bytes of the longest frame
 };
 
-/// A port keeps every frame of an infinite file in an mbuf: 65,536 of them are 170 MiB.
-inline constexpr std::uint32_t kPcapFramesMax = 1u << 16;
+/// A port keeps every frame of an infinite file in an mbuf: 131,072 of them are 300 MiB.
+inline constexpr std::uint32_t kPcapFramesMax = 1u << 17;
 
 /// Reads it to its end. Refuses what is missing, no capture, damaged, not of Ethernet, or without frames.
 [[nodiscard]] Result<PcapFile> read_pcap_file(const std::string& path);
