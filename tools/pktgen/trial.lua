@@ -28,7 +28,7 @@ local COUNT_MAX = 2 ^ 32 - 1  -- Pktgen keeps it in 32 bits
 
 local function uptime()
   local file = assert(io.open("/proc/uptime"))
-  local seconds = file:read("n")
+  local seconds = file:read("*n")
   file:close()
   return seconds
 end
