@@ -133,9 +133,7 @@ local ALLOWED = {
 local TYPES = {number = "uint64", text = "string", bytes = "bytes", bool = "bool", array = "none"}
 for key = 0, #KEYS do
   local name, kind = KEYS[key][1], KEYS[key][2]
-  if name == "op" then field("uint64", "promise.op", "op (operation)", base.DEC)
-  elseif kind == "array" then field("none", "promise." .. name, name)
-  else field(TYPES[kind], "promise." .. name, name) end
+  field(TYPES[kind], "promise." .. name, name)
 end
 field("string", "promise.operation", "Operation")
 field("string", "promise.tag", "Tag")
@@ -591,8 +589,13 @@ local function draw_message(tvb, s, o, tree, pinfo)
 
   -- What is absent, or not in the capture, is left out: but for the kind, which is shown as the 0 that it means.
   local function held(place, length) return place and place + length <= #s end
-  local kind, cut = m.kind and u8(s, m.kind) or 0, #s < o.total
-  if held(m.kind, 1) then tree:add(f.kind, tvb(m.kind, 1)) else tree:add(f.kind, 0):set_generated() end
+  local kind, cut = 0, #s < o.total
+  if m.kind then kind = u8(s, m.kind) end
+  if not kind then
+    tree:add_proto_expert_info(e.cut)
+    return "cut by the capture"
+  end
+  if m.kind then tree:add(f.kind, tvb(m.kind, 1)) else tree:add(f.kind, 0):set_generated() end
   local to = held(m.to, 24) and draw_right(tree, tvb, "to", m.to)
   if held(m.reply_to, 24) then draw_right(tree, tvb, "reply_to", m.reply_to) end
   local id = m.id and s:sub(m.id + 1, m.id + 8) or string.rep("\0", 8)
@@ -631,7 +634,7 @@ local function draw_message(tvb, s, o, tree, pinfo)
       tree:add_proto_expert_info(e.refused, "Datagrams may not carry rights today: not_permitted")
     end
     if kind == 2 and not REASONS[reason] then tree:add_proto_expert_info(e.unknown_reason) end
-    if kind <= 2 then remember(pinfo, kind == 0, kind == 2 and reason == 1 and "unknown" or hex(id)) end
+    if kind <= 2 and (not m.id or held(m.id, 8)) then remember(pinfo, kind == 0, kind == 2 and reason == 1 and "unknown" or hex(id)) end
   end
   if kind == 0 and to then line = line .. " to " .. to end
   if kind == 2 then line = line .. ", " .. (REASONS[reason] or "reason " .. reason) else line = line .. ", " .. length .. " bytes" end
