@@ -50,16 +50,18 @@ def percentiles(buckets):
 
 
 class Wire:
-    """`environment` and `launcher` go into the start of the node; then `run` measures."""
+    """`environment` goes into the start of the node; then `run` measures."""
 
     def __init__(self, directory, build, frames):
         self.path = pathlib.Path(directory) / "wire"
         self.path.write_bytes(bytes(BYTES))
         self.map = mmap.mmap(os.open(self.path, os.O_RDWR), BYTES)
         self.round = 0
-        # `pgrid up` looks for its programs here first: the data plane with the wire preloaded, and nothing else.
+        # The node's programs as `pgrid up` finds them, the data plane with the wire preloaded.
         programs = pathlib.Path(directory) / "programs"
         programs.mkdir()
+        for program in ("dataplane/worker/pgrid-worker", "control/pgrid-control", "control/code/pgrid-compile"):
+            (programs / pathlib.Path(program).name).symlink_to(build / program)
         launcher = programs / "pgrid-dataplane"
         launcher.write_text(f'#!/bin/sh\nLD_PRELOAD={build}/bench/path/pgrid-wire.so exec {build}/dataplane/pgrid-dataplane "$@"\n')
         launcher.chmod(0o755)
