@@ -214,15 +214,19 @@ static inline int32_t pg_derive_labelled(struct pg_buffer* message, uint64_t id,
   pg_carry(message, handle, PG_COPY);
   return pg_ask(message, &out, id);
 }
-/* A narrower right for the process `who` of this node, which hears of it by a notice. */
-static inline int32_t pg_grant(struct pg_buffer* message, uint64_t id, uint32_t handle, const char* who,
-                               const struct pg_limits* limits) {
-  struct pg_writer out = pg_begin(message, PG_OP_GRANT, 1 + pg_count_limits_(limits));
+static inline int32_t pg_for_whom_(struct pg_buffer* message, enum pg_op op, uint64_t id, uint32_t handle, const char* who,
+                                   const struct pg_limits* limits) {
+  struct pg_writer out = pg_begin(message, op, 1 + pg_count_limits_(limits));
   pg_put_limits_(&out, limits);
   pg_put(&out, PG_UINT, PG_KEY_WHO);
   pg_put_text(&out, who);
   pg_carry(message, handle, PG_COPY);
   return pg_ask(message, &out, id);
+}
+/* A narrower right for the process `who` of this node, which hears of it by a notice. */
+static inline int32_t pg_grant(struct pg_buffer* message, uint64_t id, uint32_t handle, const char* who,
+                               const struct pg_limits* limits) {
+  return pg_for_whom_(message, PG_OP_GRANT, id, handle, who, limits);
 }
 /* Narrows the right itself, for everybody who has it. */
 static inline int32_t pg_attenuate(struct pg_buffer* message, uint64_t id, uint32_t handle, const struct pg_limits* limits) {
@@ -331,12 +335,7 @@ static inline int32_t pg_discover_right(struct pg_buffer* message, uint64_t id, 
 /* A token for the DID `who`; limits->expires_ms must be given, at most 24 hours: pg_field_bytes(answer, PG_KEY_BYTES, ...). */
 static inline int32_t pg_issue_token(struct pg_buffer* message, uint64_t id, uint32_t handle, const char* who,
                                      const struct pg_limits* limits) {
-  struct pg_writer out = pg_begin(message, PG_OP_ISSUE_TOKEN, 1 + pg_count_limits_(limits));
-  pg_put_limits_(&out, limits);
-  pg_put(&out, PG_UINT, PG_KEY_WHO);
-  pg_put_text(&out, who);
-  pg_carry(message, handle, PG_COPY);
-  return pg_ask(message, &out, id);
+  return pg_for_whom_(message, PG_OP_ISSUE_TOKEN, id, handle, who, limits);
 }
 /* A part of an invocation and its proofs, at most 1,000 bytes; `more`: others follow. The last one's answer brings the right. */
 static inline int32_t pg_redeem_token(struct pg_buffer* message, uint64_t id, const void* bytes, uint32_t length, int more) {

@@ -94,8 +94,9 @@ static inline void* pg_allocate(uint32_t bytes) {
 /* Gives memory back that pg_allocate gave; a null pointer is nothing. What is no such memory, or was freed already, traps: going
  * on would corrupt what others have. */
 static inline void pg_free(void* memory) {
-  struct pg_block_* block = (struct pg_block_*)memory - 1;
+  struct pg_block_* block;
   if (memory == 0) return;
+  block = (struct pg_block_*)memory - 1;
   if (block->mark != PG_BLOCK_USED_ || block->size_class < PG_CLASS_MIN_ || block->size_class > PG_CLASS_MAX_) __builtin_trap();
   block->mark = PG_BLOCK_FREE_;
   block->next = pg_free_[block->size_class];

@@ -50,7 +50,8 @@ void Supervision::on_event(const ProcessRecord& record, const abi::ControlEvent&
   }
   if (stopped || violation == abi::Violation::none) {
     restarts_.add(process, event, text);
-    happenings_.note(process, "restart", std::to_string(event.restarts) + " since it was loaded; the last: " +
+    if (process.strategy != abi::RestartStrategy::never)
+      happenings_.note(process, "restart", std::to_string(event.restarts) + " since it was loaded; the last: " +
                                              with_pause(text, event.backoff_ms));
     tell_instance(process, event.instance);
   }
@@ -64,13 +65,9 @@ void Supervision::on_gave_up(const ProcessRecord& record, const std::string& why
   process.gave_up = why.empty() ? "it gave up while control was away" : printable(why);
   log_warning(process.name + " gave up: " + process.gave_up);
   logs_.add(process.index, /*is_event=*/true, "gave up: " + process.gave_up);
-  store_.commit({process, Happened{.what = "gave_up",
-                                   .process = process.index,
-                                   .generation = process.generation,
-                                   .text = process.gave_up}},
-                [name = process.name](const Result<void>& committed) {
-                  if (!committed) log_error(name + " gave up, which is not on disk: " + committed.error().sentence());
-                });
+  store_.commit(process, [name = process.name](const Result<void>& committed) {
+    if (!committed) log_error(name + " gave up, which is not on disk: " + committed.error().sentence());
+  });
   tell_instance(process, 0);
   for (ProcessListener* listener : listeners_) listener->on_gave_up(process, process.gave_up);
   groups_.on_ended(process, 0);

@@ -1,7 +1,8 @@
 #include "control/promise/answers.hpp"
 
 #include "abi/shared/geometry.hpp"
-#include "control/promise/cbor.hpp"
+#include "control/cbor/cbor.hpp"
+#include "control/cbor/utf8.hpp"
 
 namespace pgrid::control {
 namespace {

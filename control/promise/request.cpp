@@ -4,7 +4,7 @@
 #include <limits>
 
 #include "abi/shared/geometry.hpp"
-#include "control/promise/cbor.hpp"
+#include "control/cbor/cbor.hpp"
 
 namespace pgrid::control {
 namespace {

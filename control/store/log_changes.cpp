@@ -5,7 +5,7 @@
 #include <tuple>
 #include <type_traits>
 
-#include "control/promise/cbor.hpp"
+#include "control/cbor/cbor.hpp"
 
 namespace pgrid::control {
 namespace {

@@ -6,10 +6,10 @@
 
 #include "control/clock.hpp"
 #include "control/ledger/segments.hpp"
-#include "control/store/changes.hpp"
 #include "control/store/files.hpp"
 #include "control/store/fold.hpp"
 #include "control/store/journal.hpp"
+#include "control/store/journal_changes.hpp"
 #include "control/store/log_changes.hpp"
 
 namespace pgrid::control {
@@ -46,7 +46,7 @@ Result<std::string> migrate_journal(const std::filesystem::path& state_directory
   State state;
   const Result<JournalEnd> end =
       read_journal(journal, [&](std::span<const std::uint8_t> payload) -> Result<void> {
-        const Result<std::vector<Change>> changes = decode(payload);
+        const Result<std::vector<Change>> changes = decode_journal(payload);
         if (!changes) return std::unexpected(changes.error());
         for (const Change& change : *changes) state.apply(change);
         return {};

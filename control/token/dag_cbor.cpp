@@ -6,52 +6,16 @@
 #include <cstring>
 #include <limits>
 
+#include "control/cbor/head.hpp"
+#include "control/cbor/utf8.hpp"
 #include "control/token/cid.hpp"
-#include "control/token/utf8.hpp"
 
 namespace pgrid::token {
 namespace {
 
+using Head = control::CborHead;
+
 constexpr std::uint64_t kLinkTag = 42;
-
-struct Head {
-  unsigned major = 8;  // 8: no head, the bytes end within it or it is reserved
-  unsigned info = 0;   // the low five bits of the first byte
-  std::uint64_t value = 0;
-  std::size_t size = 0;
-};
-
-Head head_of(Bytes bytes) {
-  if (bytes.empty()) return {};
-  Head head{.major = static_cast<unsigned>(bytes[0] >> 5),
-            .info = bytes[0] & 31u,
-            .value = bytes[0] & 31u,
-            .size = 1};
-  if (head.info < 24) return head;
-  if (head.info == 31) return head;  // indefinite length or break: the caller's to judge
-  if (head.info > 27) return {};
-  const std::size_t extra = std::size_t{1} << (head.info - 24);
-  if (bytes.size() < 1 + extra) return {};
-  head.value = 0;
-  for (std::size_t i = 1; i <= extra; ++i) head.value = head.value << 8 | bytes[i];
-  head.size += extra;
-  return head;
-}
-
-bool is_shortest(const Head& head) {
-  switch (head.info) {
-    case 24:
-      return head.value >= 24;
-    case 25:
-      return head.value > 0xff;
-    case 26:
-      return head.value > 0xffff;
-    case 27:
-      return head.value > 0xffff'ffff;
-    default:
-      return true;
-  }
-}
 
 /// Of major type 7.
 Reason check_simple(const Head& head, bool floats) {
@@ -93,8 +57,8 @@ Check check(Bytes bytes, bool floats) {
     Open& in = open[depth];
     const bool is_key = in.is_map && in.left % 2 == 0;
     --in.left;
-    const Head head = head_of(bytes.subspan(at));
-    if (head.major == 8) return fails(Reason::malformed);
+    const Head head = control::read_cbor_head(bytes.subspan(at));
+    if (head.major == Head::kNone) return fails(Reason::malformed);
     if (head.info == 31)
       return fails(head.major >= 2 && head.major <= 5 ? Reason::non_canonical : Reason::malformed);
     if (is_key && head.major != 3) return fails(Reason::malformed);
@@ -103,14 +67,14 @@ Check check(Bytes bytes, bool floats) {
       at += head.size;
       continue;
     }
-    if (!is_shortest(head)) return fails(Reason::non_canonical);
+    if (!head.is_shortest()) return fails(Reason::non_canonical);
     const std::uint64_t rest = bytes.size() - at - head.size;
     switch (head.major) {
       case 2:
       case 3: {
         if (head.value > rest) return fails(Reason::malformed);
         const Bytes content = bytes.subspan(at + head.size, head.value);
-        if (head.major == 3 && !is_utf8(content)) return fails(Reason::malformed);
+        if (head.major == 3 && !control::is_utf8({reinterpret_cast<const char*>(content.data()), content.size()})) return fails(Reason::malformed);
         if (is_key) {
           if (in.last_key.data() != nullptr && !is_after(content, in.last_key))
             return fails(Reason::non_canonical);
@@ -132,10 +96,10 @@ Check check(Bytes bytes, bool floats) {
       case 6: {
         if (head.value != kLinkTag) return fails(Reason::malformed);
         const std::size_t inner = at + head.size;
-        const Head string = head_of(bytes.subspan(inner));
+        const Head string = control::read_cbor_head(bytes.subspan(inner));
         if (string.major == 2 && string.info == 31) return fails(Reason::non_canonical);
         if (string.major != 2) return fails(Reason::malformed);
-        if (!is_shortest(string)) return fails(Reason::non_canonical);
+        if (!string.is_shortest()) return fails(Reason::non_canonical);
         if (string.value > bytes.size() - inner - string.size) return fails(Reason::malformed);
         const Bytes content = bytes.subspan(inner + string.size, string.value);
         if (content.empty() || content[0] != 0 || !is_cid(content.subspan(1)))
@@ -155,8 +119,8 @@ Item Cursor::next() {
     rest_ = {};
     return Item{};
   };
-  const Head head = head_of(rest_);
-  if (head.major == 8 || head.info == 31) return fail();
+  const Head head = control::read_cbor_head(rest_);
+  if (head.major == Head::kNone || head.info == 31) return fail();
   rest_ = rest_.subspan(head.size);
   item.value = head.value;
   switch (head.major) {
@@ -180,7 +144,7 @@ Item Cursor::next() {
       item.kind = Kind::map;
       return item;
     case 6: {
-      const Head string = head_of(rest_);
+      const Head string = control::read_cbor_head(rest_);
       if (string.major != 2 || string.info == 31 || string.value == 0 ||
           string.value > rest_.size() - string.size)
         return fail();

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "control/cbor/head.hpp"
 #include "control/token/cid.hpp"
 
 namespace pgrid::token {
@@ -42,18 +43,7 @@ class Writer {
 
  private:
   Writer& head(unsigned major, std::uint64_t value) {
-    const unsigned width = value < 24             ? 0
-                           : value <= 0xff        ? 1
-                           : value <= 0xffff      ? 2
-                           : value <= 0xffff'ffff ? 4
-                                                  : 8;
-    const unsigned info = width == 0   ? static_cast<unsigned>(value)
-                          : width == 1 ? 24
-                          : width == 2 ? 25
-                          : width == 4 ? 26
-                                       : 27;
-    bytes_.push_back(static_cast<std::uint8_t>(major << 5 | info));
-    for (unsigned i = width; i != 0; --i) bytes_.push_back(static_cast<std::uint8_t>(value >> (8 * (i - 1))));
+    control::put_cbor_head(bytes_, major, value);
     return *this;
   }
 

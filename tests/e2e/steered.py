@@ -13,6 +13,30 @@ ERRORS = {0: None, -1: "handle", -2: "busy", -3: "length", -4: "pointer", -5: "m
 Report = namedtuple("Report", "sent kind reason rights label body")
 
 
+def read_cbor(data):
+    """The value that the bytes are: numbers, strings, arrays, maps, booleans, as promise-1 has them."""
+    def item(at):
+        major, info = data[at] >> 5, data[at] & 31
+        more = {24: 1, 25: 2, 26: 4, 27: 8}.get(info, 0)
+        value = int.from_bytes(data[at + 1:at + 1 + more], "big") if more else info
+        at += 1 + more
+        if major in (2, 3):
+            text = data[at:at + value]
+            return (text if major == 2 else text.decode()), at + value
+        if major in (4, 5):
+            found = []
+            for _ in range(value * (major - 3)):
+                element, at = item(at)
+                found.append(element)
+            return (found if major == 4 else dict(zip(found[::2], found[1::2]))), at
+        assert major == 0 or value in (20, 21), data
+        return (value if major == 0 else value == 21), at
+
+    value, end = item(0)
+    assert end == len(data), data
+    return value
+
+
 def read_report(body):
     kind, _, reason, error, *rest = struct.unpack_from("<BBHi4IQ", body)
     rights = [handle for handle in rest[:4] if handle]

@@ -228,7 +228,10 @@ class Between(case.Case):
         self.assertTrue(0 < left("hasty", LONG_US) <= 300_000)
         self.assertTrue(300_000 < left("b", LONG_US) < LONG_US)
         before = self.report("b")["no_answer"]
-        self.assertRefused(self.call("a", b"silence", 200_000), "no_answer")
+        # The one in the middle hears it first, and says no if it can before the asker's own time is over.
+        answer = self.call("a", b"silence", 200_000)
+        self.assertEqual(answer["kind"], "non_commitment")
+        self.assertIn(answer["reason"], ("no_answer", "declined"))
         poll(self.settled, 5, "nothing is in flight")
         poll(lambda: self.report("b")["no_answer"] == before + 1, 5, "the one that asked last is told")
 
@@ -347,7 +350,7 @@ class TwoPollCores(Between):
         """first calls come in on both poll cores; each is answered once, on its own"""
         self.start(workers=2)
         self.chain(0, 1, 0)
-        loads = [self.load(500, outstanding=8, verify_echo=True) for _ in range(12)]  # 12 flows
+        loads = [self.load(500, outstanding=7, verify_echo=True) for _ in range(12)]  # 12 flows; 89 may wait for a function
         for load in loads:
             report = load.report(60)
             self.assertEqual((report["answered"], report["lost"], report["duplicated"]), (500, 0, 0), report)

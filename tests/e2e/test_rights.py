@@ -3,7 +3,9 @@
 second one, which passes a derived one to a third; all use theirs; revoking the first stops all, and each that asked is told.
 Functions are steered.c, which do what they are told through pg_control.h."""
 import base64
+import hashlib
 import pathlib
+import struct
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
@@ -12,11 +14,12 @@ import case
 import message1
 from node import GUESTS, ApiError
 from sandbox import poll
-from steered import CARRY, COPY, MOVE, SEND, Steered, asking_for, read_report
+from steered import CARRY, COPY, MOVE, SEND, Steered, asking_for, read_cbor, read_report
 from test_cores import cpus
 
 MINUTE_US = 60_000_000
 REVOKED, EXPIRED, ENDED = 1, 2, 5
+SINCE, BYTES, LIST = 19, 20, 23  # keys of promise-1
 
 
 def died(number, why):
@@ -72,6 +75,17 @@ class Rights(case.Case):
             return len(found) >= len(bodies)
         poll(all_came, 10, f"{function.name} is told")
         self.assertEqual(sorted(found), sorted(bodies), function.name)
+
+    def notice(self, function):
+        """Waits for one: its rights and its body."""
+        found = []
+
+        def came():
+            found.extend(function.notices())
+            return found
+        poll(came, 10, f"{function.name} is told")
+        one, = found
+        return one
 
     def three(self):
         """alice mints with label 77 and gives bob the right; bob derives from it and gives that to carol."""
@@ -143,13 +157,7 @@ class Rights(case.Case):
         alice, bob = self.start("alice", "bob")
         minted = self.given(alice.do("m", label=3))
         self.done(alice.do("g", handle=minted, can=SEND, text="bob"))
-        notices = []
-
-        def came():
-            notices.extend(bob.notices())
-            return notices
-        poll(came, 10, "bob is told")
-        (rights, body), = notices
+        rights, body = self.notice(bob)
         self.assertEqual(body, b"\xa3\x00\x18\x21\x02\x01\x0a\x65alice")
         self.assertEqual(self.label_seen(bob, rights[0]), 3)
 
@@ -186,6 +194,87 @@ class Rights(case.Case):
         wanted = self.given(alice.do("F", text="bob"))
         self.assertEqual(self.label_seen(alice, wanted), 12)
         self.refused(alice.do("F", text="carol"), "declined")
+
+    def answered(self, report):
+        self.assertEqual((report.sent, report.kind), (None, "answer"), report)
+        return read_cbor(report.body)
+
+    def test_everyday(self):
+        """a timer that goes off, random bytes that differ, the process's own events; what is out of bounds is refused"""
+        alice, = self.start("alice")
+        self.done(alice.do("w", label=30_000))
+        self.refused(alice.do("w", label=MINUTE_US + 1), "declined")
+        first, second = (self.answered(alice.do("q", label=32))[BYTES] for _ in range(2))
+        self.assertEqual((len(first), len(second)), (32, 32))
+        self.assertNotEqual(first, second)
+        self.refused(alice.do("q", label=257), "declined")
+
+        self.given(alice.do("m", label=1))
+        whole = self.answered(alice.do("h", label=0, handle=64))
+        words = [word for _, _, word, _ in whole[LIST]]
+        self.assertEqual(words[0], "deployed", whole)
+        self.assertIn("right_created", words)
+        numbers = [number for number, *_ in whole[LIST]]
+        self.assertEqual(numbers, sorted(numbers))
+        self.assertEqual(whole[SINCE], numbers[-1])
+        one = self.answered(alice.do("h", label=numbers[0], handle=1))
+        self.assertEqual(one[LIST], whole[LIST][1:2])
+        self.refused(alice.do("h", label=0, handle=65), "declined")
+
+    def test_six_calls(self):
+        """pg_six.h: sent and received, granted and revoked, memory allocated and freed; what was freed already is a trap"""
+        bob, = self.start("bob")
+        self.a.deploy(GUESTS / "six.wasm", "six", grant="bob=bob", worker=1)
+        uri = self.a.create_right("six", deadline_max_us=MINUTE_US)["uri"]
+
+        def ask(body):
+            return message1.call(uri, body, 10_000_000, timeout_s=15)
+
+        came = ask(b"shello").body
+        self.assertEqual(came[0], message1.Kind.answer)
+        report = read_report(came[2:])
+        self.assertEqual((report.kind, report.label), ("request", 0))
+        self.assertEqual(ask(b"v").reason_name(), "declined", "nothing was minted: there is no such handle")
+        answer = bytes([message1.Kind.answer, 0, 0xa0])
+        self.assertEqual(ask(b"m").body, answer)
+        self.assertEqual(ask(b"gbob").body, answer)
+        (granted,), _ = self.notice(bob)
+        self.refused(bob.send(granted, b"hello"), "declined")  # six has seen it
+        self.assertEqual(ask(b"v").body, answer)
+        self.refused(bob.send(granted, b"hello"), "no_such_right")
+
+        fitted, wrong, again, refused = struct.unpack("<4I", ask(b"a").body)
+        self.assertGreater(fitted, 20)
+        self.assertEqual((wrong, again, refused), (0, fitted, 1))
+        for misuse in (b"f", b"o"):
+            self.assertEqual(ask(misuse).reason_name(), "broken", misuse)
+
+    def test_tokens(self):
+        """a function issues a token, somebody passes it to another function, which redeems it in parts and uses the right; the
+        issuer revokes the token, and the right is gone"""
+        alice, bob, mallory = self.start("alice", "bob", "mallory")
+        key = self.a.directory / "dana.key"
+        dana = self.a.cli("id", "--new", key).stdout.strip()
+        minted = self.given(alice.do("m", label=41))
+        self.refused(alice.do("i", handle=minted, text=dana), "declined")  # without an end
+        token = self.answered(alice.do("i", handle=minted, text=dana, can=SEND, expires_ms=60_000))[BYTES]
+        (self.a.directory / "token").write_text("u" + base64.urlsafe_b64encode(token).decode().rstrip("="))
+        self.a.cli("cap", "redeem", self.a.directory / "token", "--key", key, "-o", self.a.directory / "invocation")
+        text = (self.a.directory / "invocation").read_text().strip()[1:]
+        parts = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+
+        half = len(parts) // 2
+        self.done(bob.do("e", handle=1, text=parts[:half]))  # more follows
+        bobs = self.given(bob.do("e", text=parts[half:]))
+        self.assertEqual(self.label_seen(bob, bobs), 41)
+        self.refused(bob.do("d", handle=bobs), "not_permitted")
+        self.refused(bob.do("e", text=parts), "not_permitted")  # it is good once
+
+        cid = b"\x01\x71\x12\x20" + hashlib.sha256(token).digest()
+        self.refused(mallory.do("v", text=cid), "not_permitted")
+        self.assertEqual(self.label_seen(bob, bobs), 41)
+        self.done(alice.do("v", text=cid))
+        self.refused(bob.send(bobs, b"hello"), "no_such_right")
 
     def test_people_carry(self):
         """people give a function a right with a request, and are given one with its answer, which dies with what it came from"""

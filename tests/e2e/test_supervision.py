@@ -103,6 +103,15 @@ class Supervision(case.Case):
         poll(lambda: self.state() == "gave_up", 5, "it gives up again")
         self.assertAllAnswered(neighbour)
 
+        def words():
+            events = [json.loads(line) for line in self.a.cli("log", "--process", "moody", "-n", "50", "--json").stdout.splitlines()]
+            return [event["what"] for event in events if not event["what"].startswith("right_")]
+        poll(lambda: words().count("gave_up") == 2, 5, "the log tells it all")
+        # What comes in quick succession is told once and counted.
+        self.assertEqual(words()[:3], ["deployed", "violation", "gave_up"])
+        self.assertEqual([word for word in words() if word in ("gave_up", "came_back")], ["gave_up", "came_back", "gave_up"])
+        self.assertIn("restart", words())
+
     def test_rest_for_one(self):
         """a trap takes those of its group with it that were deployed later, and nobody else"""
         self.deploy("outside")

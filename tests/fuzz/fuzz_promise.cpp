@@ -1,6 +1,7 @@
 // Requests of promise-1: whatever is read has one encoding, which is the input; strings lie within it; every
 // value is in its range. The first byte says how many rights the message carries.
-#include "control/promise/cbor.hpp"
+#include "control/cbor/cbor.hpp"
+#include "control/cbor/utf8.hpp"
 #include "control/promise/request.hpp"
 #include "tests/fuzz/fuzz_target.hpp"
 

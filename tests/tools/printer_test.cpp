@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "control/cbor/utf8.hpp"
 #include "tools/pgrid/api_client.hpp"
 #include "tools/pgrid/invocation.hpp"
 
@@ -118,9 +119,9 @@ TEST(Base64, RefusesWhatItDidNotWrite) {
 }
 
 TEST(Utf8, TellsTextFromBytes) {
-  for (const char* text : {"", "plain", "\xc3\xa9", "\xe2\x82\xac", "\xf0\x9f\x98\x80"}) EXPECT_TRUE(is_utf8(text)) << text;
+  for (const char* text : {"", "plain", "\xc3\xa9", "\xe2\x82\xac", "\xf0\x9f\x98\x80"}) EXPECT_TRUE(control::is_utf8(text)) << text;
   for (const char* text : {"\xff", "\x80", "\xc3", "\xc0\x80", "\xe0\x80\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xf8\x88\x80\x80\x80", "\xe2\x82"})
-    EXPECT_FALSE(is_utf8(text)) << text;
+    EXPECT_FALSE(control::is_utf8(text)) << text;
 }
 
 }  // namespace

@@ -1,7 +1,6 @@
 // What every command of `pgrid` is.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -11,6 +10,7 @@
 #include "tools/pgrid/api_client.hpp"
 #include "tools/pgrid/exit_code.hpp"
 #include "tools/pgrid/printer.hpp"
+#include "tools/pgrid/subcommand.hpp"
 
 namespace pgrid::tools {
 
@@ -32,7 +32,7 @@ class Command {
  public:
   virtual ~Command() = default;
   /// Adds itself to `app`, its options bound to its members.
-  virtual CLI::App* declare(CLI::App& app) = 0;
+  virtual Subcommand declare(Subcommand app) = 0;
   virtual ExitCode run(Context& context) = 0;
 };
 
@@ -62,11 +62,6 @@ std::unique_ptr<Command> make_man();
 inline constexpr char kProcessWord[] = "PROCESS";  // name or index of a process
 inline constexpr char kRightWord[] = "RIGHT";      // name or SLOT.GENERATION of a right
 inline constexpr char kFileWord[] = "FILE";
-
-/// Options that are whole numbers, or written with units. CLI11 reports what is wrong with them: exit code 2.
-CLI::Option* add_number(CLI::App* app, const std::string& name, std::optional<std::uint64_t>& number, const std::string& help);
-CLI::Option* add_size(CLI::App* app, const std::string& name, std::uint64_t& bytes, const std::string& help);
-CLI::Option* add_duration(CLI::App* app, const std::string& name, std::uint64_t& us, const std::string& help);
 
 /// Fields of an answer that may be missing or of another type in another version: `fallback` then.
 [[nodiscard]] std::string text_of(const nlohmann::json& object, const char* key, const std::string& fallback = "-");

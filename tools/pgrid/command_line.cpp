@@ -74,7 +74,7 @@ CommandLine::CommandLine() : app_(kAbout, "pgrid") {
 }
 
 void CommandLine::add(CLI::App& parent, std::unique_ptr<Command> command) {
-  CLI::App* own = command->declare(parent);
+  CLI::App* own = command->declare(Subcommand(&parent)).app();
   own->fallthrough();
   lines_.push_back({std::move(command), own});
 }

@@ -2,6 +2,7 @@
 // the man page look at this one tree, so none of them can lag behind.
 #pragma once
 
+#include <CLI/CLI.hpp>
 #include <memory>
 #include <string>
 #include <vector>

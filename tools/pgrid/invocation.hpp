@@ -42,6 +42,4 @@ class Invocation {
 [[nodiscard]] std::string base64(std::string_view bytes);
 [[nodiscard]] Result<std::string> base64_decode(std::string_view text);
 
-[[nodiscard]] bool is_utf8(std::string_view text);
-
 }  // namespace pgrid::tools

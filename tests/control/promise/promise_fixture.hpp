@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-#include "control/promise/cbor.hpp"
+#include "control/cbor/cbor.hpp"
 #include "control/promise/protocol.hpp"
 #include "tests/control/fake/node_fixture.hpp"
 

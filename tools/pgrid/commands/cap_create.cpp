@@ -9,8 +9,8 @@ class CapCreate : public Command {
  public:
   explicit CapCreate(bool derives) : derives_(derives) {}
 
-  CLI::App* declare(CLI::App& app) override {
-    CLI::App* own =
+  Subcommand declare(Subcommand app) override {
+    Subcommand own =
         derives_ ? app.add_subcommand(
                        "derive",
                        "Make a narrower right out of one: never more than that allows, and gone when that "
@@ -20,21 +20,21 @@ class CapCreate : public Command {
                        "Create a right to send to a process. Who holds its secret can call it; with --holder "
                        "another process can, and there is no secret.");
     if (derives_)
-      own->add_option("RIGHT", of_, "the right to derive from: its name or SLOT.GENERATION")
-          ->required()
-          ->type_name(kRightWord);
+      own.add_option("RIGHT", of_, "the right to derive from: its name or SLOT.GENERATION")
+          .required()
+          .type_name(kRightWord);
     else
-      own->add_option("NAME", of_, "name or index of the process")->required()->type_name(kProcessWord);
-    auto* holder = own->add_option("--holder", holder_,
+      own.add_option("NAME", of_, "name or index of the process").required().type_name(kProcessWord);
+    const Option holder = own.add_option("--holder", holder_,
                                    "name or index of the process that is to hold it, under its next handle")
-                       ->type_name(kProcessWord);
-    own->add_option("--as", as_, "what the new right is called, here or by its holder")->type_name("WORD");
+                       .type_name(kProcessWord);
+    own.add_option("--as", as_, "what the new right is called, here or by its holder").type_name("WORD");
     options_.add(own, derives_ ? "that right's" : "the process's");
     add_number(
         own, "--count", count_,
         "so many alike, made with one request (at most 10000); nobody holds them and they have no name");
-    own->add_flag("--show-secret", secret_, "print the right itself, as a grid:// URI")->excludes(holder);
-    own->footer(
+    own.add_flag("--show-secret", secret_, "print the right itself, as a grid:// URI").excludes(holder);
+    own.footer(
         derives_ ? "\nExamples:\n  pgrid cap derive desk --as intern --rate 10 --can send --expires 1h\n"
                    "  pgrid cap derive desk --holder twice --as words"
                  : "\nExamples:\n  pgrid cap create echo --as desk --rate 1000 --expires 1h --show-secret\n"

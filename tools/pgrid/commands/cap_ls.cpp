@@ -8,14 +8,14 @@ namespace {
 
 class CapLs : public Command {
  public:
-  CLI::App* declare(CLI::App& app) override {
-    CLI::App* own = app.add_subcommand("ls", "List send rights and what became of the messages through each.");
-    own->add_option("NAME", process_, "only the rights to this process")->type_name(kProcessWord);
-    own->add_option("--holder", holder_, "only the rights that this process holds")->type_name(kProcessWord);
-    own->add_flag("--show-secret", secret_, "print the rights themselves, as grid:// URIs; not those that processes hold");
-    own->add_flag("--tokens", tokens_, "list the tokens that were made for rights, and what was redeemed with them");
-    own->add_flag("--tree", tree_, "derived rights below the one that they came from");
-    own->footer("\nExample:\n  pgrid cap ls echo --show-secret");
+  Subcommand declare(Subcommand app) override {
+    Subcommand own = app.add_subcommand("ls", "List send rights and what became of the messages through each.");
+    own.add_option("NAME", process_, "only the rights to this process").type_name(kProcessWord);
+    own.add_option("--holder", holder_, "only the rights that this process holds").type_name(kProcessWord);
+    own.add_flag("--show-secret", secret_, "print the rights themselves, as grid:// URIs; not those that processes hold");
+    own.add_flag("--tokens", tokens_, "list the tokens that were made for rights, and what was redeemed with them");
+    own.add_flag("--tree", tree_, "derived rights below the one that they came from");
+    own.footer("\nExample:\n  pgrid cap ls echo --show-secret");
     return own;
   }
 

@@ -26,11 +26,11 @@ bool is_right_name(const std::string& text) {
 
 class CapRevoke : public Command {
  public:
-  CLI::App* declare(CLI::App& app) override {
-    CLI::App* own = app.add_subcommand("revoke", "Revoke a right and all that was derived from it, or a token and every right that was "
+  Subcommand declare(Subcommand app) override {
+    Subcommand own = app.add_subcommand("revoke", "Revoke a right and all that was derived from it, or a token and every right that was "
                                                  "redeemed with it. When this returns, nothing more gets in through them.");
-    own->add_option("RIGHT", right_, "a right: its name or SLOT.GENERATION; or a token: a file or its CID")->required()->type_name(kRightWord);
-    own->footer("\nExamples:\n  pgrid cap revoke desk\n  pgrid cap revoke 5.1\n  pgrid cap revoke echo.ucan\n  pgrid cap revoke zdpu...");
+    own.add_option("RIGHT", right_, "a right: its name or SLOT.GENERATION; or a token: a file or its CID").required().type_name(kRightWord);
+    own.footer("\nExamples:\n  pgrid cap revoke desk\n  pgrid cap revoke 5.1\n  pgrid cap revoke echo.ucan\n  pgrid cap revoke zdpu...");
     return own;
   }
 

@@ -7,13 +7,13 @@ namespace {
 
 class Completion : public Command {
  public:
-  CLI::App* declare(CLI::App& app) override {
-    CLI::App* own =
+  Subcommand declare(Subcommand app) override {
+    Subcommand own =
         app.add_subcommand("completion",
                            "Print a script with which bash or zsh completes commands, options and the "
                            "names of processes.");
-    own->add_option("SHELL", shell_, "bash or zsh")->required()->check(CLI::IsMember({"bash", "zsh"}));
-    own->footer(
+    own.add_option("SHELL", shell_, "bash or zsh").required().one_of({"bash", "zsh"});
+    own.footer(
         "\nExamples:\n  source <(pgrid completion bash)\n"
         "  pgrid completion zsh > ~/.zfunc/_pgrid    # a folder of $fpath");
     return own;

@@ -12,22 +12,22 @@ namespace {
 
 class Deploy : public Command {
  public:
-  CLI::App* declare(CLI::App& app) override {
-    CLI::App* own = app.add_subcommand("deploy", "Check a WebAssembly function, store it by its CID, and run it as a "
+  Subcommand declare(Subcommand app) override {
+    Subcommand own = app.add_subcommand("deploy", "Check a WebAssembly function, store it by its CID, and run it as a "
                                                  "process on the node.");
-    own->add_option("FILE", file_, "the module (FILE.wasm)")->required()->type_name(kFileWord);
-    own->add_option("--name", name_, "name of the process (default: the file's name)");
+    own.add_option("FILE", file_, "the module (FILE.wasm)").required().type_name(kFileWord);
+    own.add_option("--name", name_, "name of the process (default: the file's name)");
     add_size(own, "--memory", memory_bytes_, "linear memory it may use, as in 4MiB");
     add_duration(own, "--time-limit", time_limit_us_, "CPU time for each message, as in 1ms");
     add_number(own, "--rate", rate_, "messages per second through its rights (0: no limit)");
-    supervision_.declare(*own);
+    supervision_.declare(own);
     add_number(own, "--worker", worker_, "index of the worker that runs it (default: the least loaded)");
-    own->add_option("--grant", grants_, "let it send to another process, or to itself, through a right of its own: "
+    own.add_option("--grant", grants_, "let it send to another process, or to itself, through a right of its own: "
                                         "NAME=PROCESS[,rate=N][,label=N][,in-flight=N][,deadline=T]; the first is handle 4, "
                                         "the next 5; at most 15")
-        ->allow_extra_args(false)  // one after each --grant
-        ->type_name("GRANT");
-    own->footer("\nExamples:\n  pgrid deploy build/docs/examples/echo.wasm --name echo --memory 1MiB --time-limit 1ms\n"
+        .allow_extra_args(false)  // one after each --grant
+        .type_name("GRANT");
+    own.footer("\nExamples:\n  pgrid deploy build/docs/examples/echo.wasm --name echo --memory 1MiB --time-limit 1ms\n"
                 "  pgrid deploy build/docs/examples/twice.wasm --grant words=wordcount,rate=1000,deadline=50ms\n"
                 "  pgrid deploy hello.wasm --restart on-failure --restarts 5 --backoff 10ms..1s --give-up 3");
     return own;

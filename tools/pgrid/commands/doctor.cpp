@@ -13,9 +13,9 @@ const char* word(Level level) {
 
 class Doctor : public Command {
  public:
-  CLI::App* declare(CLI::App& app) override {
-    CLI::App* own = app.add_subcommand("doctor", "Tell what this machine lacks for a node, and the command that mends it.");
-    own->footer("\nExample:\n  sudo pgrid doctor\nExit status 0 when a node on a tap: port can run here, else 1.");
+  Subcommand declare(Subcommand app) override {
+    Subcommand own = app.add_subcommand("doctor", "Tell what this machine lacks for a node, and the command that mends it.");
+    own.footer("\nExample:\n  sudo pgrid doctor\nExit status 0 when a node on a tap: port can run here, else 1.");
     return own;
   }
 

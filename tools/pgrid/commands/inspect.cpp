@@ -10,10 +10,10 @@ namespace {
 
 class Inspect : public Command {
  public:
-  CLI::App* declare(CLI::App& app) override {
-    CLI::App* own = app.add_subcommand("inspect", "Show one process: its code, limits, restarts, counts, the rights to it and those that it holds.");
-    own->add_option("NAME", name_, "name of the process")->required()->type_name(kProcessWord);
-    own->footer("\nExample:\n  pgrid inspect echo");
+  Subcommand declare(Subcommand app) override {
+    Subcommand own = app.add_subcommand("inspect", "Show one process: its code, limits, restarts, counts, the rights to it and those that it holds.");
+    own.add_option("NAME", name_, "name of the process").required().type_name(kProcessWord);
+    own.footer("\nExample:\n  pgrid inspect echo");
     return own;
   }
 

@@ -4,6 +4,7 @@
 #include <iterator>
 #include <map>
 
+#include "control/cbor/utf8.hpp"
 #include "tools/pgrid/command.hpp"
 #include "tools/pgrid/invocation.hpp"
 
@@ -14,7 +15,7 @@ constexpr std::uint64_t kCountMax = 1'000'000'000;
 
 nlohmann::json json_of(const Outcome& outcome) {
   nlohmann::json json{{"kind", outcome.kind}, {"reason", outcome.reason}, {"round_trip_ns", outcome.round_trip_ns}};
-  if (is_utf8(outcome.body))
+  if (control::is_utf8(outcome.body))
     json["body"] = outcome.body;
   else
     json["body_base64"] = base64(outcome.body);
@@ -24,17 +25,17 @@ nlohmann::json json_of(const Outcome& outcome) {
 
 class Invoke : public Command {
  public:
-  CLI::App* declare(CLI::App& app) override {
-    CLI::App* own = app.add_subcommand("invoke", "Send one request to a function and print its answer.");
-    own->add_option("TARGET", target_, "name of a process, or a right (grid://...)")->required()->type_name(kProcessWord);
-    own->add_option("BODY", body_, "what to send; - reads it from standard input (default: nothing)");
+  Subcommand declare(Subcommand app) override {
+    Subcommand own = app.add_subcommand("invoke", "Send one request to a function and print its answer.");
+    own.add_option("TARGET", target_, "name of a process, or a right (grid://...)").required().type_name(kProcessWord);
+    own.add_option("BODY", body_, "what to send; - reads it from standard input (default: nothing)");
     add_number(own, "--count", count_, "so many requests, one after the other (default: 1)");
     add_duration(own, "--deadline", deadline_us_, "how long the answer may take, as in 50ms (default: the right's)");
-    own->add_option("--udp", udp_, "send a datagram to this address instead of asking control; TARGET is a grid:// URI")
-        ->type_name("HOST[:PORT]");
-    own->add_option("--carry", carry_, "rights that go along, by name or SLOT.GENERATION, at most four with commas between them")
-        ->type_name(kRightWord);
-    own->footer("\nExamples:\n  pgrid invoke echo 'hello'\n  pgrid invoke --udp 192.0.2.1 grid://192.0.2.1:4646/aaaa... hello\n"
+    own.add_option("--udp", udp_, "send a datagram to this address instead of asking control; TARGET is a grid:// URI")
+        .type_name("HOST[:PORT]");
+    own.add_option("--carry", carry_, "rights that go along, by name or SLOT.GENERATION, at most four with commas between them")
+        .type_name(kRightWord);
+    own.footer("\nExamples:\n  pgrid invoke echo 'hello'\n  pgrid invoke --udp 192.0.2.1 grid://192.0.2.1:4646/aaaa... hello\n"
                 "Exit status 0 when every request was answered, 1 when one was refused or broken, 4 when one was lost.");
     return own;
   }

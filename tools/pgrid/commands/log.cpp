@@ -28,15 +28,15 @@ std::string printable(std::string text) {
 
 class Log : public Command {
  public:
-  CLI::App* declare(CLI::App& app) override {
-    CLI::App* own =
+  Subcommand declare(Subcommand app) override {
+    Subcommand own =
         app.add_subcommand("log",
                            "Show what happened on the node: deploys, rights, restarts, violations, tokens. "
                            "`verify` checks the log itself.");
-    own->add_option("--process", process_, "only what is about this process")->type_name(kProcessWord);
+    own.add_option("--process", process_, "only what is about this process").type_name(kProcessWord);
     add_number(own, "-n,--last", last_, "so many of the latest events (20)");
-    own->add_flag("-f,--follow", follow_, "wait for more until Ctrl-C");
-    own->footer("\nExample:\n  pgrid log --process echo -n 50");
+    own.add_flag("-f,--follow", follow_, "wait for more until Ctrl-C");
+    own.footer("\nExample:\n  pgrid log --process echo -n 50");
     return own;
   }
 

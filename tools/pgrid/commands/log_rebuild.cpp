@@ -40,12 +40,12 @@ Result<std::uint64_t> rebuild(const std::filesystem::path& state) {
 
 class LogRebuild : public Command {
  public:
-  CLI::App* declare(CLI::App& app) override {
-    CLI::App* own =
+  Subcommand declare(Subcommand app) override {
+    Subcommand own =
         app.add_subcommand("rebuild",
                            "Make the views of the log (views.sqlite) again. The node must not run; a running "
                            "one makes missing views by itself.");
-    own->footer("\nExample:\n  pgrid log rebuild");
+    own.footer("\nExample:\n  pgrid log rebuild");
     return own;
   }
   ExitCode run(Context& context) override {

@@ -10,13 +10,13 @@ namespace {
 
 class LogVerify : public Command {
  public:
-  CLI::App* declare(CLI::App& app) override {
-    CLI::App* own = app.add_subcommand(
+  Subcommand declare(Subcommand app) override {
+    Subcommand own = app.add_subcommand(
         "verify",
         "Read the whole log of the node and check it: every record's checksum, the chain of hashes, the "
         "snapshot. The "
         "node need not run. Exit status 1 names the first record that is not what was written.");
-    own->footer("\nExample:\n  pgrid log verify");
+    own.footer("\nExample:\n  pgrid log verify");
     return own;
   }
 

@@ -28,11 +28,11 @@ std::string printable(std::string text) {
 
 class Logs : public Command {
  public:
-  CLI::App* declare(CLI::App& app) override {
-    CLI::App* own = app.add_subcommand("logs", "Show the lines a function wrote with pg_log, and its traps and restarts.");
-    own->add_option("NAME", name_, "name of the process")->required()->type_name(kProcessWord);
-    own->add_flag("-f,--follow", follow_, "wait for more lines until Ctrl-C");
-    own->footer("\nExample:\n  pgrid logs -f echo");
+  Subcommand declare(Subcommand app) override {
+    Subcommand own = app.add_subcommand("logs", "Show the lines a function wrote with pg_log, and its traps and restarts.");
+    own.add_option("NAME", name_, "name of the process").required().type_name(kProcessWord);
+    own.add_flag("-f,--follow", follow_, "wait for more lines until Ctrl-C");
+    own.footer("\nExample:\n  pgrid logs -f echo");
     return own;
   }
 

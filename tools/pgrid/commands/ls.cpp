@@ -10,9 +10,9 @@ constexpr std::size_t kStateWidth = 60;  // characters: a reason may be a long s
 
 class Ls : public Command {
  public:
-  CLI::App* declare(CLI::App& app) override {
-    CLI::App* own = app.add_subcommand("ls", "List the processes of the node and what became of their messages.");
-    own->footer("\nExample:\n  pgrid ls");
+  Subcommand declare(Subcommand app) override {
+    Subcommand own = app.add_subcommand("ls", "List the processes of the node and what became of their messages.");
+    own.footer("\nExample:\n  pgrid ls");
     return own;
   }
 

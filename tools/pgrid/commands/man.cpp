@@ -7,10 +7,10 @@ namespace {
 
 class Man : public Command {
  public:
-  CLI::App* declare(CLI::App& app) override {
-    root_ = &app;
-    CLI::App* own = app.add_subcommand("man", "Print the manual page, pgrid(1), as roff.");
-    own->footer("\nExample:\n  pgrid man | man -l -");
+  Subcommand declare(Subcommand app) override {
+    root_ = app.app();
+    Subcommand own = app.add_subcommand("man", "Print the manual page, pgrid(1), as roff.");
+    own.footer("\nExample:\n  pgrid man | man -l -");
     return own;
   }
 

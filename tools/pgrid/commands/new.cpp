@@ -55,13 +55,13 @@ bool is_name(const std::string& name) {
 
 class New : public Command {
  public:
-  CLI::App* declare(CLI::App& app) override {
-    CLI::App* own = app.add_subcommand("new", "Make a folder with a function of your own that builds with `make`.");
+  Subcommand declare(Subcommand app) override {
+    Subcommand own = app.add_subcommand("new", "Make a folder with a function of your own that builds with `make`.");
     std::vector<std::string> words;
     for (const Language& language : languages()) words.emplace_back(language.word);
-    own->add_option("--lang", lang_, "the language to write it in")->check(CLI::IsMember(words))->capture_default_str();
-    own->add_option("NAME", name_, "name of the function and of the folder")->required();
-    own->footer("\nExamples:\n  pgrid new --lang c hello && make -C hello && pgrid deploy hello/hello.wasm\n"
+    own.add_option("--lang", lang_, "the language to write it in").one_of(words).show_default();
+    own.add_option("NAME", name_, "name of the function and of the folder").required();
+    own.footer("\nExamples:\n  pgrid new --lang c hello && make -C hello && pgrid deploy hello/hello.wasm\n"
                 "  pgrid new --lang rust hello && make -C hello && pgrid deploy hello/hello.wasm");
     return own;
   }

@@ -6,11 +6,11 @@ namespace {
 
 class Restart : public Command {
  public:
-  CLI::App* declare(CLI::App& app) override {
-    CLI::App* own = app.add_subcommand("restart", "Give a process a new instance. One that gave up, or could not be loaded, is "
+  Subcommand declare(Subcommand app) override {
+    Subcommand own = app.add_subcommand("restart", "Give a process a new instance. One that gave up, or could not be loaded, is "
                                                   "tried again; messages that wait go to the new instance.");
-    own->add_option("NAME", name_, "name of the process")->required()->type_name(kProcessWord);
-    own->footer("\nExample:\n  pgrid restart echo");
+    own.add_option("NAME", name_, "name of the process").required().type_name(kProcessWord);
+    own.footer("\nExample:\n  pgrid restart echo");
     return own;
   }
 

@@ -4,11 +4,11 @@
 
 namespace pgrid::tools {
 
-void RightOptions::add(CLI::App* own, const std::string& otherwise) {
-  own->add_option(
+void RightOptions::add(Subcommand own, const std::string& otherwise) {
+  own.add_option(
          "--can", can,
          "what its holder may do: some of send, derive, carry, with commas (default: all that is possible)")
-      ->type_name("WORDS");
+      .type_name("WORDS");
   add_number(own, "--label", label, "number that the function sees with every message through this right");
   add_number(own, "--rate", rate, "messages per second (default: " + otherwise + "; 0: no limit)");
   add_number(own, "--burst", burst, "messages at once, beyond the rate");

@@ -1,11 +1,12 @@
 // What a right may be given or left: options that creating, deriving and narrowing have in common.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <cstdint>
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
+
+#include "tools/pgrid/subcommand.hpp"
 
 namespace pgrid::tools {
 
@@ -17,7 +18,7 @@ struct RightOptions {
   std::uint64_t expires_us = 0;   // 0: not given
 
   /// `otherwise` says what holds without an option, as in "the process's".
-  void add(CLI::App* own, const std::string& otherwise);
+  void add(Subcommand own, const std::string& otherwise);
   /// As the API names them (docs/API.md), those that were given.
   void put(nlohmann::json& body) const;
 };

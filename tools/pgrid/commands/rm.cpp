@@ -6,10 +6,10 @@ namespace {
 
 class Rm : public Command {
  public:
-  CLI::App* declare(CLI::App& app) override {
-    CLI::App* own = app.add_subcommand("rm", "Remove a process: revoke its rights, unload it, forget it.");
-    own->add_option("NAME", name_, "name of the process")->required()->type_name(kProcessWord);
-    own->footer("\nExample:\n  pgrid rm echo");
+  Subcommand declare(Subcommand app) override {
+    Subcommand own = app.add_subcommand("rm", "Remove a process: revoke its rights, unload it, forget it.");
+    own.add_option("NAME", name_, "name of the process").required().type_name(kProcessWord);
+    own.footer("\nExample:\n  pgrid rm echo");
     return own;
   }
 

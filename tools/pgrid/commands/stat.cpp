@@ -10,11 +10,11 @@ namespace {
 
 class Stat : public Command {
  public:
-  CLI::App* declare(CLI::App& app) override {
-    CLI::App* own = app.add_subcommand("stat", "Show what the node received, answered, refused and dropped, by reason.");
-    own->add_flag("--watch", watch_, "again every second, with rates, until Ctrl-C");
-    own->add_flag("--all", all_, "counters that are zero, too");
-    own->footer("\nExample:\n  pgrid stat --watch");
+  Subcommand declare(Subcommand app) override {
+    Subcommand own = app.add_subcommand("stat", "Show what the node received, answered, refused and dropped, by reason.");
+    own.add_flag("--watch", watch_, "again every second, with rates, until Ctrl-C");
+    own.add_flag("--all", all_, "counters that are zero, too");
+    own.footer("\nExample:\n  pgrid stat --watch");
     return own;
   }
 

@@ -7,39 +7,38 @@ namespace {
 
 std::string ms_of(std::uint64_t us) { return std::to_string((us + 999) / 1000); }
 
-/// "10ms..1s"
-std::pair<std::uint64_t, std::uint64_t> parse_range(const std::string& text) {
-  const auto wrong = [&](const std::string& why) {
-    return CLI::ValidationError("--backoff", '"' + text + "\" is not MIN..MAX, as in 10ms..1s: " + why);
-  };
+/// "10ms..1s"; or what is wrong with it.
+std::optional<std::string> parse_range(const std::string& text, std::pair<std::uint64_t, std::uint64_t>& range) {
+  const auto wrong = [&](const std::string& why) { return '"' + text + "\" is not MIN..MAX, as in 10ms..1s: " + why; };
   const std::size_t dots = text.find("..");
-  if (dots == std::string::npos) throw wrong("there are no two dots");
+  if (dots == std::string::npos) return wrong("there are no two dots");
   const auto least = config::parse_duration_us(text.substr(0, dots));
   const auto most = config::parse_duration_us(text.substr(dots + 2));
-  if (!least) throw wrong(least.error().sentence());
-  if (!most) throw wrong(most.error().sentence());
-  if (*least == 0 || *least > *most) throw wrong("MIN is at least 1ms, and at most MAX");
-  return {*least, *most};
+  if (!least) return wrong(least.error().sentence());
+  if (!most) return wrong(most.error().sentence());
+  if (*least == 0 || *least > *most) return wrong("MIN is at least 1ms, and at most MAX");
+  range = {*least, *most};
+  return std::nullopt;
 }
 
 }  // namespace
 
-void SupervisionOptions::declare(CLI::App& app) {
-  app.add_option("--restart", strategy_,
+void SupervisionOptions::declare(Subcommand command) {
+  command.add_option("--restart", strategy_,
                  "what to do when it stops by itself: always (the default), on-failure (give up after some pauses), or never")
-      ->check(CLI::IsMember({"always", "on-failure", "never"}))
-      ->type_name("STRATEGY");
-  add_number(&app, "--restarts", restarts_, "how often it may be restarted within the period before it is left alone "
+      .one_of({"always", "on-failure", "never"})
+      .type_name("STRATEGY");
+  add_number(command, "--restarts", restarts_, "how often it may be restarted within the period before it is left alone "
                                             "for a while (default: 100; 0: no bound)");
-  add_duration(&app, "--restart-period", restart_period_us_, "that period, as in 1s (the default)");
-  app.add_option_function<std::string>(
-         "--backoff", [this](const std::string& text) { backoff_us_ = parse_range(text); },
+  add_duration(command, "--restart-period", restart_period_us_, "that period, as in 1s (the default)");
+  command.add_parsed(
+         "--backoff", [this](const std::string& text) { return parse_range(text, backoff_us_); },
          "how long it is left alone: MIN at first, each time twice as long, at most MAX (default: 10ms..1s)")
-      ->type_name("MIN..MAX");
-  add_number(&app, "--give-up", give_up_, "with --restart on-failure: after so many pauses without a message handled in "
+      .type_name("MIN..MAX");
+  add_number(command, "--give-up", give_up_, "with --restart on-failure: after so many pauses without a message handled in "
                                           "between it is given up (default: 8)");
-  app.add_option("--group", group_, "name of the processes that it is supervised with")->type_name("GROUP");
-  app.add_flag("--rest-for-one", rest_for_one_,
+  command.add_option("--group", group_, "name of the processes that it is supervised with").type_name("GROUP");
+  command.add_flag("--rest-for-one", rest_for_one_,
                "when it stops, those of its group that were deployed later are restarted too");
 }
 

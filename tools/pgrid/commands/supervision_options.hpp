@@ -12,7 +12,7 @@ namespace pgrid::tools {
 
 class SupervisionOptions {
  public:
-  void declare(CLI::App& app);
+  void declare(Subcommand command);
   /// Query parameters of docs/API.md, for those that were given.
   void add_to(ApiRequest& request) const;
 

@@ -12,12 +12,12 @@ namespace {
 
 class Up : public Command {
  public:
-  CLI::App* declare(CLI::App& app) override {
-    CLI::App* own = app.add_subcommand("up", "Run a node until Ctrl-C: data plane, workers and control, each started "
+  Subcommand declare(Subcommand app) override {
+    Subcommand own = app.add_subcommand("up", "Run a node until Ctrl-C: data plane, workers and control, each started "
                                              "again when it dies.");
-    own->add_option("--config", config_, "the node's configuration (default: node.toml here, else /etc/pgrid/node.toml)")
-        ->type_name("FILE");
-    own->footer("\nExample:\n  pgrid up --config docs/examples/node.toml --node /tmp/node1\n"
+    own.add_option("--config", config_, "the node's configuration (default: node.toml here, else /etc/pgrid/node.toml)")
+        .type_name("FILE");
+    own.footer("\nExample:\n  pgrid up --config docs/examples/node.toml --node /tmp/node1\n"
                 "Then, in another terminal: pgrid --node /tmp/node1 stat");
     return own;
   }

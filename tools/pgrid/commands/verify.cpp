@@ -64,19 +64,19 @@ Result<Outcome> run_checker(const std::filesystem::path& program, int module,
 
 class Verify : public Command {
  public:
-  CLI::App* declare(CLI::App& app) override {
-    CLI::App* own =
+  Subcommand declare(Subcommand app) override {
+    Subcommand own =
         app.add_subcommand("verify",
                            "Tell what a WebAssembly function would promise, or why it would be refused: "
                            "imports, exports, memory, call stack, and whether it is proved to end.");
-    own->add_option("FILE", file_, "the module (FILE.wasm)")->required()->type_name(kFileWord);
+    own.add_option("FILE", file_, "the module (FILE.wasm)").required().type_name(kFileWord);
     add_size(own, "--memory", memory_bytes_, "linear memory that it may use, as in 4MiB (the default)");
-    own->add_option("--grant", grants_, "as with deploy; tells which handles it would hold")
-        ->allow_extra_args(false)
-        ->type_name("GRANT");
-    own->add_flag("--quick", quick_,
+    own.add_option("--grant", grants_, "as with deploy; tells which handles it would hold")
+        .allow_extra_args(false)
+        .type_name("GRANT");
+    own.add_flag("--quick", quick_,
                   "do not compile it as well, which is the longest part of what deploy does");
-    own->footer(
+    own.footer(
         "\nExample:\n  pgrid verify build/docs/examples/echo.wasm\nNo node is needed. docs/VERIFYING.md says "
         "what is proved, and how.");
     return own;

@@ -13,16 +13,16 @@ namespace {
 
 class CapAttenuate : public Command {
  public:
-  CLI::App* declare(CLI::App& app) override {
-    CLI::App* own = app.add_subcommand("attenuate", "Pass a token that you hold on to somebody else, with less in it. Needs no node, "
+  Subcommand declare(Subcommand app) override {
+    Subcommand own = app.add_subcommand("attenuate", "Pass a token that you hold on to somebody else, with less in it. Needs no node, "
                                                     "only your key.");
-    own->add_option("TOKEN", token_, "the token: a file, or the text itself")->required()->type_name(kFileWord);
-    own->add_option("--to", to_, "DID of whoever is to hold it")->required()->type_name("DID");
-    own->add_option("--key", key_, "file with your key, as `pgrid id --new` made it")->required()->type_name(kFileWord);
+    own.add_option("TOKEN", token_, "the token: a file, or the text itself").required().type_name(kFileWord);
+    own.add_option("--to", to_, "DID of whoever is to hold it").required().type_name("DID");
+    own.add_option("--key", key_, "file with your key, as `pgrid id --new` made it").required().type_name(kFileWord);
     terms_.declare(own);
     add_duration(own, "--expires", expires_us_, "how long it is valid (default, and at most: as long as the token)");
-    own->add_option("-o,--output", output_, "write the new token to this file instead of stdout")->type_name(kFileWord);
-    own->footer("\nExample:\n  pgrid cap attenuate echo.ucan --to did:key:z6Mk... --key alice.key --rate 10 -o bob.ucan");
+    own.add_option("-o,--output", output_, "write the new token to this file instead of stdout").type_name(kFileWord);
+    own.footer("\nExample:\n  pgrid cap attenuate echo.ucan --to did:key:z6Mk... --key alice.key --rate 10 -o bob.ucan");
     return own;
   }
 

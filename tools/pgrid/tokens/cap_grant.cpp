@@ -7,16 +7,16 @@ namespace {
 
 class CapGrant : public Command {
  public:
-  CLI::App* declare(CLI::App& app) override {
-    CLI::App* own = app.add_subcommand("grant", "Make a token by which somebody else, known by a DID, may have a right to send to a "
+  Subcommand declare(Subcommand app) override {
+    Subcommand own = app.add_subcommand("grant", "Make a token by which somebody else, known by a DID, may have a right to send to a "
                                                 "process. It can be passed on, narrower, and taken back.");
-    own->add_option("NAME", right_, "name of a process, or a right as `pgrid cap ls` shows it")->required()->type_name(kProcessWord);
-    own->add_option("--to", to_, "DID of whoever is to hold it, as `pgrid id` prints one")->required()->type_name("DID");
+    own.add_option("NAME", right_, "name of a process, or a right as `pgrid cap ls` shows it").required().type_name(kProcessWord);
+    own.add_option("--to", to_, "DID of whoever is to hold it, as `pgrid id` prints one").required().type_name("DID");
     terms_.declare(own);
     add_number(own, "--label", label_, "number that the function sees with every message through such a right");
     add_duration(own, "--expires", expires_us_, "how long it is valid, at most 24h (default: 1h)");
-    own->add_option("-o,--output", output_, "write the token to this file instead of stdout")->type_name(kFileWord);
-    own->footer("\nExample:\n  pgrid cap grant echo --to did:key:z6Mk... --can send --rate 100 --expires 1h -o echo.ucan");
+    own.add_option("-o,--output", output_, "write the token to this file instead of stdout").type_name(kFileWord);
+    own.footer("\nExample:\n  pgrid cap grant echo --to did:key:z6Mk... --can send --rate 100 --expires 1h -o echo.ucan");
     return own;
   }
 

@@ -22,19 +22,19 @@ token::Terms both(token::Terms terms, const token::Terms& asked) {
 
 class CapRedeem : public Command {
  public:
-  CLI::App* declare(CLI::App& app) override {
-    CLI::App* own = app.add_subcommand("redeem", "Turn a token that you hold into a right, which is printed as a grid:// URI. It lasts as "
+  Subcommand declare(Subcommand app) override {
+    Subcommand own = app.add_subcommand("redeem", "Turn a token that you hold into a right, which is printed as a grid:// URI. It lasts as "
                                                  "long as the token and is no wider.");
-    own->add_option("TOKEN", token_, "the token, or an invocation with its proofs: a file, or the text itself")
-        ->required()
-        ->type_name(kFileWord);
-    own->add_option("--key", key_, "file with your key, as `pgrid id --new` made it; not with an invocation")->type_name(kFileWord);
+    own.add_option("TOKEN", token_, "the token, or an invocation with its proofs: a file, or the text itself")
+        .required()
+        .type_name(kFileWord);
+    own.add_option("--key", key_, "file with your key, as `pgrid id --new` made it; not with an invocation").type_name(kFileWord);
     terms_.declare(own);
-    own->add_option("--audience", audience_, "DID of the node that the invocation is for (default: the one that is asked)")
-        ->type_name("DID");
-    own->add_option("-o,--output", output_, "write the invocation with its proofs to this file, and redeem nothing")
-        ->type_name(kFileWord);
-    own->footer("\nExample:\n  pgrid cap redeem echo.ucan --key alice.key");
+    own.add_option("--audience", audience_, "DID of the node that the invocation is for (default: the one that is asked)")
+        .type_name("DID");
+    own.add_option("-o,--output", output_, "write the invocation with its proofs to this file, and redeem nothing")
+        .type_name(kFileWord);
+    own.footer("\nExample:\n  pgrid cap redeem echo.ucan --key alice.key");
     return own;
   }
 

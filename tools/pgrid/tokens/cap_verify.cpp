@@ -30,18 +30,18 @@ Result<token::RevocationList> read_revoked(const std::string& path) {
 
 class CapVerify : public Command {
  public:
-  CLI::App* declare(CLI::App& app) override {
-    CLI::App* own = app.add_subcommand("verify", "Say whether an invocation and the tokens that it relies on are valid: `valid`, or "
+  Subcommand declare(Subcommand app) override {
+    Subcommand own = app.add_subcommand("verify", "Say whether an invocation and the tokens that it relies on are valid: `valid`, or "
                                                  "exit status 1 and one word that says why not. Needs no node.");
-    own->add_option("INVOCATION", invocation_, "the invocation: a file, or the token itself in base64")->required();
-    own->add_option("PROOF", proofs_, "the delegations that it names, in any order; a file may hold several");
-    own->add_option("--at", at_, "when it is used, in Unix seconds")->required()->type_name("UNIX");
-    own->add_option("--audience", audience_, "DID of whoever is to carry it out")->required()->type_name("DID");
-    own->add_option("--profile", profile_, "node: what this node takes; spec: what UCAN 1.0.0 allows")
-        ->check(CLI::IsMember({"node", "spec"}))
-        ->default_str("node");
-    own->add_option("--revoked", revoked_, "file with a JSON array of CIDs of tokens that are revoked")->type_name(kFileWord);
-    own->footer("\nExample:\n  pgrid cap verify --at $(date +%s) --audience $(pgrid id) invocation.ucan token.ucan");
+    own.add_option("INVOCATION", invocation_, "the invocation: a file, or the token itself in base64").required();
+    own.add_option("PROOF", proofs_, "the delegations that it names, in any order; a file may hold several");
+    own.add_option("--at", at_, "when it is used, in Unix seconds").required().type_name("UNIX");
+    own.add_option("--audience", audience_, "DID of whoever is to carry it out").required().type_name("DID");
+    own.add_option("--profile", profile_, "node: what this node takes; spec: what UCAN 1.0.0 allows")
+        .one_of({"node", "spec"})
+        .show_default();
+    own.add_option("--revoked", revoked_, "file with a JSON array of CIDs of tokens that are revoked").type_name(kFileWord);
+    own.footer("\nExample:\n  pgrid cap verify --at $(date +%s) --audience $(pgrid id) invocation.ucan token.ucan");
     return own;
   }
 

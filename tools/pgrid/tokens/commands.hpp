@@ -19,7 +19,7 @@ struct TermOptions {
   std::uint64_t body_max = 0;
   std::uint64_t deadline_us = 0;
 
-  void declare(CLI::App* own);
+  void declare(Subcommand own);
   [[nodiscard]] Result<token::Terms> terms() const;
 };
 

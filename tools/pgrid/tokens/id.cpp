@@ -7,15 +7,15 @@ namespace {
 
 class Id : public Command {
  public:
-  CLI::App* declare(CLI::App& app) override {
-    CLI::App* own = app.add_subcommand("id", "Print the DID of the node or of a process, or make a key of your own. A token is "
+  Subcommand declare(Subcommand app) override {
+    Subcommand own = app.add_subcommand("id", "Print the DID of the node or of a process, or make a key of your own. A token is "
                                              "made out to a DID.");
-    auto* process = own->add_option("NAME", process_, "name or index of a process")->type_name(kProcessWord);
-    auto* made = own->add_option("--new", new_, "make a key in this file (mode 0600) and print its DID")->type_name(kFileWord);
-    auto* key = own->add_option("--key", key_, "print the DID of the key in this file")->type_name(kFileWord);
-    made->excludes(process)->excludes(key);
-    key->excludes(process);
-    own->footer("\nExamples:\n  pgrid id\n  pgrid id echo\n  pgrid id --new alice.key");
+    const Option process = own.add_option("NAME", process_, "name or index of a process").type_name(kProcessWord);
+    const Option made = own.add_option("--new", new_, "make a key in this file (mode 0600) and print its DID").type_name(kFileWord);
+    const Option key = own.add_option("--key", key_, "print the DID of the key in this file").type_name(kFileWord);
+    made.excludes(process).excludes(key);
+    key.excludes(process);
+    own.footer("\nExamples:\n  pgrid id\n  pgrid id echo\n  pgrid id --new alice.key");
     return own;
   }
 

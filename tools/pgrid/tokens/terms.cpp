@@ -3,8 +3,8 @@
 
 namespace pgrid::tools {
 
-void TermOptions::declare(CLI::App* own) {
-  own->add_option("--can", can, "what it allows: some of send,derive,carry (default: what the right allows)")->type_name("WORDS");
+void TermOptions::declare(Subcommand own) {
+  own.add_option("--can", can, "what it allows: some of send,derive,carry (default: what the right allows)").type_name("WORDS");
   add_number(own, "--rate", rate, "messages per second, at most");
   add_number(own, "--burst", burst, "messages at once, beyond the rate");
   add_number(own, "--in-flight", in_flight, "messages that may wait for an answer at once");

@@ -1,4 +1,4 @@
-// The CBOR of promise-1 bodies, deterministic (RFC 8949 section 4.2.1): what is not in its one allowed form
+// The CBOR of promise-1 bodies and of the log, deterministic (RFC 8949 section 4.2.1): what is not in its one allowed form
 // is not read. Numbers, byte strings, text, arrays, maps, true and false; nothing else. Why not a library:
 // docs/decisions.
 #pragma once
@@ -59,7 +59,5 @@ class CborWriter {
   CborWriter& head(std::uint8_t major, std::uint64_t value);
   std::vector<std::uint8_t> bytes_;
 };
-
-[[nodiscard]] bool is_utf8(std::string_view text);
 
 }  // namespace pgrid::control
