@@ -1,11 +1,14 @@
-// What a user would write instead of running a node: one process with a kernel socket, recvmmsg and sendmmsg, and Wasmtime. The same
-// echo.wasm as in the node, bound to the same two host functions, activated once for each batch that the kernel hands out. No
-// rights, no deadlines, no envelope, no limits, nobody else's functions: a datagram is a body.
+// What a user would write instead of running a node: one process with a kernel socket, recvmmsg and sendmmsg,
+// and Wasmtime. The same echo.wasm as in the node, bound to the same two host functions, activated once for
+// each batch that the kernel hands out. No rights, no deadlines, no envelope, no limits, nobody else's
+// functions: a datagram is a body.
 //
-// A sender on another CPU keeps `outstanding` datagrams on their way over loopback and counts what comes back whole. Both
-// sides spin instead of sleeping, which is in the server's favour. What the kernel drops is sent again.
+// A sender on another CPU keeps `outstanding` datagrams on their way over loopback and counts what comes back
+// whole. Both sides spin instead of sleeping, which is in the server's favour. What the kernel drops is sent
+// again.
 //
-//   kernel_udp ECHO.wasm [--body N] [--seconds S] [--outstanding N] [--cpus SERVER,SENDER]      prints one JSON object
+//   kernel_udp ECHO.wasm [--body N] [--seconds S] [--outstanding N] [--cpus SERVER,SENDER]      prints one
+//   JSON object
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <sched.h>
@@ -42,11 +45,11 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr unsigned kBatch = 64;               // datagrams for each recvmmsg and sendmmsg
+constexpr unsigned kBatch = 64;  // datagrams for each recvmmsg and sendmmsg
 constexpr std::size_t kBodyMax = PG_BODY_MAX;
-constexpr int kSocketBuffer = 8 << 20;        // bytes, each way
+constexpr int kSocketBuffer = 8 << 20;                 // bytes, each way
 constexpr auto kLost = std::chrono::milliseconds(20);  // nothing came for so long: what is out was dropped
-constexpr double kWarmUp = 0.3;               // seconds before counting
+constexpr double kWarmUp = 0.3;                        // seconds before counting
 
 struct Options {
   std::string module;
@@ -66,7 +69,8 @@ struct Shared {
 };
 
 [[noreturn]] void die(std::string_view what, std::string_view why) {
-  std::fprintf(stderr, "kernel_udp: %.*s: %.*s\n", static_cast<int>(what.size()), what.data(), static_cast<int>(why.size()), why.data());
+  std::fprintf(stderr, "kernel_udp: %.*s: %.*s\n", static_cast<int>(what.size()), what.data(),
+               static_cast<int>(why.size()), why.data());
   std::exit(1);
 }
 
@@ -80,7 +84,8 @@ void pin(int cpu) {
 UniqueFd open_socket() {
   UniqueFd fd(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   if (!fd) die("socket", std::strerror(errno));
-  for (const auto& [forced, asked] : {std::pair{SO_RCVBUFFORCE, SO_RCVBUF}, std::pair{SO_SNDBUFFORCE, SO_SNDBUF}})
+  for (const auto& [forced, asked] :
+       {std::pair{SO_RCVBUFFORCE, SO_RCVBUF}, std::pair{SO_SNDBUFFORCE, SO_SNDBUF}})
     if (::setsockopt(fd.get(), SOL_SOCKET, forced, &kSocketBuffer, sizeof kSocketBuffer) != 0)
       ::setsockopt(fd.get(), SOL_SOCKET, asked, &kSocketBuffer, sizeof kSocketBuffer);
   return fd;
@@ -210,13 +215,16 @@ void send_and_count(const UniqueFd& socket, const Options& options, Shared& shar
   std::uint64_t wrong = 0;
   std::uint64_t lost = 0;
   const auto begin = Clock::now();
-  auto counted_from = begin + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(kWarmUp));
-  const auto end = counted_from + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(options.seconds));
+  auto counted_from =
+      begin + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(kWarmUp));
+  const auto end = counted_from + std::chrono::duration_cast<Clock::duration>(
+                                      std::chrono::duration<double>(options.seconds));
   bool counting = false;
   auto last_heard = begin;
   for (;;) {
     while (options.outstanding - waiting >= std::min(kBatch, options.outstanding)) {
-      const int n = ::sendmmsg(socket.get(), out->headers.data(), std::min(kBatch, options.outstanding - waiting), 0);
+      const int n =
+          ::sendmmsg(socket.get(), out->headers.data(), std::min(kBatch, options.outstanding - waiting), 0);
       if (n <= 0) break;
       waiting += static_cast<unsigned>(n);
     }
@@ -224,10 +232,13 @@ void send_and_count(const UniqueFd& socket, const Options& options, Shared& shar
     const auto now = Clock::now();
     for (int i = 0; i < n; ++i) {
       const auto& body = in->bodies[static_cast<unsigned>(i)];
-      // Bodies differ by what is added to every byte: the first one says which it is, the last one that all came.
+      // Bodies differ by what is added to every byte: the first one says which it is, the last one that all
+      // came.
       const bool whole = in->headers[static_cast<unsigned>(i)].msg_len == options.body &&
-                         (options.body == 0 || body[options.body - 1] == static_cast<std::byte>(static_cast<unsigned>(body[0]) -
-                                                                          static_cast<unsigned>(expected[0]) + options.body - 1));
+                         (options.body == 0 ||
+                          body[options.body - 1] ==
+                              static_cast<std::byte>(static_cast<unsigned>(body[0]) -
+                                                     static_cast<unsigned>(expected[0]) + options.body - 1));
       ++(whole ? answered : wrong);
     }
     if (n > 0) {
@@ -274,7 +285,8 @@ int run(const Options& options) {
     pin(options.sender_cpu);
     server_socket.reset();
     const UniqueFd socket = open_socket();
-    if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) die("connect", std::strerror(errno));
+    if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
+      die("connect", std::strerror(errno));
     send_and_count(socket, options, shared);
     ::_exit(0);
   }
@@ -283,9 +295,12 @@ int run(const Options& options) {
   int status = 0;
   ::waitpid(child, &status, 0);
   if (status != 0 || shared.seconds <= 0) die("sender", "it died");
-  std::printf("{\"messages_per_second\": %.0f, \"answered\": %llu, \"wrong\": %llu, \"lost\": %llu, \"seconds\": %.3f}\n",
-              static_cast<double>(shared.answered) / shared.seconds, static_cast<unsigned long long>(shared.answered),
-              static_cast<unsigned long long>(shared.wrong), static_cast<unsigned long long>(shared.lost), shared.seconds);
+  std::printf(
+      "{\"messages_per_second\": %.0f, \"answered\": %llu, \"wrong\": %llu, \"lost\": %llu, \"seconds\": "
+      "%.3f}\n",
+      static_cast<double>(shared.answered) / shared.seconds, static_cast<unsigned long long>(shared.answered),
+      static_cast<unsigned long long>(shared.wrong), static_cast<unsigned long long>(shared.lost),
+      shared.seconds);
   return 0;
 }
 
@@ -301,7 +316,8 @@ bool parse(int argc, char** argv, Options& options) {
       options.seconds = value;
     else if (name == "--outstanding" && value >= 1 && value <= 65536)
       options.outstanding = static_cast<unsigned>(value);
-    else if (name != "--cpus" || std::sscanf(argv[i + 1], "%d,%d", &options.server_cpu, &options.sender_cpu) != 2)
+    else if (name != "--cpus" ||
+             std::sscanf(argv[i + 1], "%d,%d", &options.server_cpu, &options.sender_cpu) != 2)
       return false;
   }
   return true;
@@ -313,6 +329,8 @@ bool parse(int argc, char** argv, Options& options) {
 int main(int argc, char** argv) {
   pgrid::bench::Options options;
   if (pgrid::bench::parse(argc, argv, options)) return pgrid::bench::run(options);
-  std::fprintf(stderr, "usage: kernel_udp ECHO.wasm [--body N] [--seconds S] [--outstanding N] [--cpus SERVER,SENDER]\n");
+  std::fprintf(
+      stderr,
+      "usage: kernel_udp ECHO.wasm [--body N] [--seconds S] [--outstanding N] [--cpus SERVER,SENDER]\n");
   return 2;
 }

@@ -68,6 +68,12 @@ def pages_of(mib):
     return -(-mib * 1024 // HUGE_PAGE_KIB)
 
 
+def cpu_seconds(pid):
+    """That a process has used, all its threads."""
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def resident(pid, inside=None):
     """Resident bytes of a process, page by page (smaps). `inside(start, end)`: count only such mappings."""
     total, wanted = 0, True

@@ -51,8 +51,8 @@ def latency(document):
     places = list(rounds[0])
     series = {}
     for name, key in (("median", "p50"), ("90 %", "p90"), ("99 %", "p99"), ("99.9 %", "p999")):
-        series[name] = [statistics.median(points[place]["from_due" if "peak" in place else "from_rx"].get(key, 0) / 1000 for points in rounds)
-                        for place in places]
+        series[name] = [statistics.median(points[place]["from_due" if "peak" in place else "from_rx"].get(key, 0) / 1000
+                                          for points in rounds) for place in places]
     return svg.lines("Latency from rx_burst to tx_burst (paced: from when the request was due)",
                      [place.replace(" outstanding", " out").replace(" of peak", "") for place in places], series, "µs", _note(document))
 

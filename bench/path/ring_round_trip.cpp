@@ -1,6 +1,6 @@
-// The least that a message to another process and back can take here: two processes on two CPUs, one byte ring each way
-// (abi/shared/byte_ring.hpp), a record with a 64-byte body written, read, copied into an answer, read. Nothing else. One message
-// at a time; both sides spin.
+// The least that a message to another process and back can take here: two processes on two CPUs, one byte
+// ring each way (abi/shared/byte_ring.hpp), a record with a 64-byte body written, read, copied into an
+// answer, read. Nothing else. One message at a time; both sides spin.
 //
 //   ring_round_trip [SECONDS [CPU CPU]]      prints one JSON object; times in ns
 #include <sched.h>
@@ -93,7 +93,8 @@ std::vector<double> ask(Shared& shared, double seconds) {
 }
 
 int run(double seconds, int asker_cpu, int answerer_cpu) {
-  void* memory = ::mmap(nullptr, sizeof(Shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+  void* memory = ::mmap(nullptr, sizeof(Shared), PROT_READ | PROT_WRITE,
+                        MAP_SHARED | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
   if (memory == MAP_FAILED) return std::perror("ring_round_trip: mmap"), 1;
   auto& shared = *new (memory) Shared;
   const pid_t parent = ::getpid();
@@ -110,10 +111,15 @@ int run(double seconds, int asker_cpu, int answerer_cpu) {
   shared.stop.store(true);
   int status = 0;
   ::waitpid(child, &status, 0);
-  if (means.empty() || status != 0) return std::fprintf(stderr, "ring_round_trip: CPUs %d and %d cannot be had\n", asker_cpu, answerer_cpu), 1;
-  const auto at = [&](double part) { return means[static_cast<std::size_t>(part * static_cast<double>(means.size() - 1))]; };
-  std::printf("{\"p50_ns\": %.1f, \"p10_ns\": %.1f, \"p90_ns\": %.1f, \"p99_ns\": %.1f, \"round_trips\": %zu}\n", at(0.5), at(0.1),
-              at(0.9), at(0.99), means.size() * kBatch);
+  if (means.empty() || status != 0)
+    return std::fprintf(stderr, "ring_round_trip: CPUs %d and %d cannot be had\n", asker_cpu, answerer_cpu),
+           1;
+  const auto at = [&](double part) {
+    return means[static_cast<std::size_t>(part * static_cast<double>(means.size() - 1))];
+  };
+  std::printf(
+      "{\"p50_ns\": %.1f, \"p10_ns\": %.1f, \"p90_ns\": %.1f, \"p99_ns\": %.1f, \"round_trips\": %zu}\n",
+      at(0.5), at(0.1), at(0.9), at(0.99), means.size() * kBatch);
   return 0;
 }
 

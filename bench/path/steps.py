@@ -67,10 +67,10 @@ def looping(frames, site):
 def right_changes(lab, seconds):
     """In one node: quiet and busy windows in turn, so that both have the same neighbours on the machine."""
     site, windows = lab.site("base"), 6
-    rates, achieved = {False: [], True: []}, []
+    rates, achieved, used = {False: [], True: []}, [], []
     with site.node(lab.pcap("body-64")) as node:
         wait_until_right(node)
-        parent = node.right("echo")
+        parent, control = node.right("echo"), node.pid("pgrid-control")
         time.sleep(SETTLE_S)
         for window in range(2 * windows):
             busy = window % 2 == 1
@@ -78,16 +78,19 @@ def right_changes(lab, seconds):
             if changer:
                 changer.start()
                 time.sleep(0.1)
-                done = changer.done
+                done, before = changer.done, machine.cpu_seconds(control)
             counted, elapsed = count_for(node, seconds / 3)
             if changer:
                 achieved.append((changer.done - done) / elapsed)
+                used.append((machine.cpu_seconds(control) - before) / elapsed)
                 changer.halt()
             rates[busy].append(answered_mpps(counted, elapsed))
     quiet, busy = sum(rates[False]) / windows, sum(rates[True]) / windows
-    if min(achieved) < 0.8 * changes.PER_SECOND:
-        raise NoFigure(f"control made only {min(achieved):,.0f} changes a second of {changes.PER_SECOND:,}")
-    return {"value": (1 - busy / quiet) * 100, "changes_per_second": sum(achieved) / windows, "quiet_mpps": quiet, "busy_mpps": busy}
+    made = sum(achieved) / windows
+    if made < 0.9 * changes.PER_SECOND:
+        raise machine.Shortage(f"its CPUs or its disk let control make only {made:,.0f} changes a second of {changes.PER_SECOND:,}")
+    return {"value": (1 - busy / quiet) * 100, "changes_per_second": made, "control_cpus": sum(used) / windows,
+            "quiet_mpps": quiet, "busy_mpps": busy}
 
 
 def latency(lab, seconds):
@@ -137,13 +140,14 @@ def ring(lab, seconds):
 # Memory: what is resident, page by page.
 
 def right_memory(lab, _seconds):
-    """Two starts of a data plane that differ in the number of rights: installed, and room for them."""
+    """Two starts of a data plane that differ in the number of rights: installed, and room for them. In whole bytes: what else two
+    starts differ by is some hundred KiB, a fifth of a byte for each right."""
     found = {}
     for name in ("base", "rights"):
         with lab.site(name).node("null:", idle="sleep", huge_pages=False) as node:
             found[name] = (machine.resident(node.pid("pgrid-dataplane")), node.stat()["memory"]["rights_max"])
     (small, few), (large, many) = found["base"], found["rights"]
-    return {"value": (large - small) / (many - few), "rights": many, "resident_bytes": large}
+    return {"value": round((large - small) / (many - few)), "rights": many, "resident_bytes": large}
 
 
 def instance_memory(lab, _seconds):
@@ -173,8 +177,10 @@ def steps():
                                ("zipf", "spread over all by Zipf's law"), ("1000", "spread over 1,000 of them uniformly"))]
     made += [_swap("rights-many"),
              Step("neighbour-quiet", "one message in 16 to another function of the same worker", answered("neighbour-quiet", "shaped")),
-             Step("neighbour-loops", "the same; it loops for 1 ms of CPU time on one message in 1,000,000 of all", looping("neighbour-loops", "shaped")),
-             Step("neighbour-apart-quiet", "the neighbour on a worker of its own", answered("neighbour-apart-quiet", "two-workers"), cpus=3),
+             Step("neighbour-loops", "the same; it loops for 1 ms of CPU time on one message in 1,000,000 of all",
+                  looping("neighbour-loops", "shaped")),
+             Step("neighbour-apart-quiet", "the neighbour on a worker of its own",
+                  answered("neighbour-apart-quiet", "two-workers"), cpus=3),
              Step("neighbour-apart-loops", "the same; it loops", looping("neighbour-apart-loops", "two-workers"), cpus=3),
              Step("two-workers", "half of the messages to each of two workers", answered("two-workers", "two-workers"), cpus=3),
              Step("changes", "rights made and revoked, 10,000 changes a second: rate lost", right_changes, unit="%"),

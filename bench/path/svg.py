@@ -80,13 +80,15 @@ def lines(title, places, series, unit, note=""):
 
     parts = _legend(series)
     for power in range(low, top + 1):
-        parts += [_line(LEFT, at(10 ** power), WIDTH - RIGHT, at(10 ** power)), _text(LEFT - 6, at(10 ** power) + 4, f"{10 ** power:,g}", "end", 11)]
+        y = at(10 ** power)
+        parts += [_line(LEFT, y, WIDTH - RIGHT, y), _text(LEFT - 6, y + 4, f"{10 ** power:,g}", "end", 11)]
     parts.append(_text(LEFT - 6, TOP - 8, unit, "end", 11))
     middles = [LEFT + wide * (place + 0.5) / len(places) for place in range(len(places))]
     for index, points in enumerate(series.values()):
         colour = COLOURS[index % len(COLOURS)]
         drawn = [(x, at(value)) for x, value in zip(middles, points) if value]
-        parts.append(f'<polyline points="{" ".join(f"{x:.1f},{y:.1f}" for x, y in drawn)}" fill="none" stroke="{colour}" stroke-width="2"/>')
+        points_text = " ".join(f"{x:.1f},{y:.1f}" for x, y in drawn)
+        parts.append(f'<polyline points="{points_text}" fill="none" stroke="{colour}" stroke-width="2"/>')
         parts += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{colour}"/>' for x, y in drawn]
     parts += [_text(x, HEIGHT - BOTTOM + 18, place, "middle", 11) for x, place in zip(middles, places)]
     parts.append(_line(LEFT, TOP + high, WIDTH - RIGHT, TOP + high, "#222"))

@@ -1,10 +1,11 @@
-// A wire without a cable: the other end of a `null:` port, inside the data plane and on its poll core, so that latency can be
-// measured where there is no third core for a sender. Preloaded into pgrid-dataplane (LD_PRELOAD), it stands behind rx_burst
-// and before tx_burst: there it stamps the time stamp counter, and nowhere else. What it costs, as net_pcap does, is a
-// copy of each frame into an mbuf.
+// A wire without a cable: the other end of a `null:` port, inside the data plane and on its poll core, so
+// that latency can be measured where there is no third core for a sender. Preloaded into pgrid-dataplane
+// (LD_PRELOAD), it stands behind rx_burst and before tx_burst: there it stamps the time stamp counter, and
+// nowhere else. What it costs, as net_pcap does, is a copy of each frame into an mbuf.
 //
 //   PGRID_WIRE         the file of orders and report (wire_layout.hpp), made by bench/path/wire.py
-//   PGRID_WIRE_FRAMES  requests to send: a capture file of kWireSlots frames, the n-th from UDP port kWireFirstPort + n
+//   PGRID_WIRE_FRAMES  requests to send: a capture file of kWireSlots frames, the n-th from UDP port
+//   kWireFirstPort + n
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -27,7 +28,8 @@
 namespace pgrid::bench {
 namespace {
 
-constexpr std::size_t kDestinationPort = 14 + 20 + 2;  // Ethernet, IPv4 without options, the UDP header's second field
+constexpr std::size_t kDestinationPort =
+    14 + 20 + 2;  // Ethernet, IPv4 without options, the UDP header's second field
 constexpr std::size_t kFrameMax = 1514;
 constexpr auto kRelaxed = std::memory_order_relaxed;
 
@@ -64,7 +66,8 @@ class Wire : public dpdk::BurstHook {
 
   std::uint16_t received(rte_mbuf** mbufs, std::uint16_t count, std::uint16_t room) noexcept override {
     if (orders_.round.load(kRelaxed) != report_.round.load(kRelaxed)) begin();
-    const std::uint32_t wanted = std::min<std::uint32_t>(due(), std::min<std::uint32_t>(room - count, kWireSlots - in_flight_));
+    const std::uint32_t wanted =
+        std::min<std::uint32_t>(due(), std::min<std::uint32_t>(room - count, kWireSlots - in_flight_));
     if (wanted == 0 || rte_pktmbuf_alloc_bulk(pool_, mbufs + count, wanted) != 0) return count;
     const std::uint32_t first = free_at_;
     for (std::uint32_t i = 0; i < wanted; ++i) {
@@ -105,10 +108,11 @@ class Wire : public dpdk::BurstHook {
   /// Orders have changed. What is in flight goes on, and is not counted when it comes back.
   void begin() noexcept {
     for (std::uint32_t i = 0; i < 2 * kWireBuckets; ++i) from_rx_[i].store(0, kRelaxed);
-    for (Word* word : {&report_.first_tsc, &report_.last_tsc, &report_.sent, &report_.answered, &report_.refused,
-                       &report_.unexpected, &report_.missed})
+    for (Word* word : {&report_.first_tsc, &report_.last_tsc, &report_.sent, &report_.answered,
+                       &report_.refused, &report_.unexpected, &report_.missed})
       word->store(0, kRelaxed);
-    outstanding_ = static_cast<std::uint32_t>(std::min<std::uint64_t>(orders_.outstanding.load(kRelaxed), kWireSlots));
+    outstanding_ =
+        static_cast<std::uint32_t>(std::min<std::uint64_t>(orders_.outstanding.load(kRelaxed), kWireSlots));
     const std::uint64_t rate = orders_.rate.load(kRelaxed);
     interval_ = rate == 0 ? 0 : static_cast<double>(dpdk::tsc_hz()) / static_cast<double>(rate);
     next_due_ = static_cast<double>(dpdk::tsc());
@@ -116,7 +120,8 @@ class Wire : public dpdk::BurstHook {
     report_.round.store(orders_.round.load(kRelaxed), std::memory_order_release);
   }
 
-  /// Requests that should come now. Paced ones wait for room as in a NIC's queue, which holds kWireSlots; others are missed.
+  /// Requests that should come now. Paced ones wait for room as in a NIC's queue, which holds kWireSlots;
+  /// others are missed.
   std::uint32_t due() noexcept {
     if (interval_ == 0) return outstanding_ > in_flight_ ? outstanding_ - in_flight_ : 0;
     const double late = static_cast<double>(dpdk::tsc()) - next_due_;
@@ -133,7 +138,9 @@ class Wire : public dpdk::BurstHook {
 
   void take(rte_mbuf& mbuf, std::uint64_t now) noexcept {
     const auto* const frame = rte_pktmbuf_mtod(&mbuf, const std::uint8_t*);
-    const std::uint32_t slot = static_cast<std::uint32_t>(frame[kDestinationPort] << 8 | frame[kDestinationPort + 1]) - kWireFirstPort;
+    const std::uint32_t slot =
+        static_cast<std::uint32_t>(frame[kDestinationPort] << 8 | frame[kDestinationPort + 1]) -
+        kWireFirstPort;
     if (mbuf.data_len < kDestinationPort + 2 || slot >= kWireSlots || waiting_[slot].received_tsc == 0) {
       add(report_.unexpected);
       return;
@@ -152,8 +159,8 @@ class Wire : public dpdk::BurstHook {
   static std::uint64_t ns_of(std::uint64_t ticks) noexcept {
     return static_cast<std::uint64_t>(static_cast<double>(ticks) * 1e9 / static_cast<double>(dpdk::tsc_hz()));
   }
-  /// An answer of message-1 is at most so much shorter than its request (right and deadline are not in it), a refusal of a request
-  /// with 64 bytes of body more.
+  /// An answer of message-1 is at most so much shorter than its request (right and deadline are not in it), a
+  /// refusal of a request with 64 bytes of body more.
   static constexpr std::size_t kShorter = 60;
 
   WireOrders& orders_;
@@ -175,14 +182,16 @@ class Wire : public dpdk::BurstHook {
 Result<void> stretch_wire(std::uint16_t port_id) {
   const char* const path = std::getenv("PGRID_WIRE");
   const char* const frames_path = std::getenv("PGRID_WIRE_FRAMES");
-  if (path == nullptr || frames_path == nullptr) return fail(Errc::invalid_argument, "PGRID_WIRE, PGRID_WIRE_FRAMES", "not set");
+  if (path == nullptr || frames_path == nullptr)
+    return fail(Errc::invalid_argument, "PGRID_WIRE, PGRID_WIRE_FRAMES", "not set");
   const UniqueFd fd(::open(path, O_RDWR | O_CLOEXEC));
   if (!fd) return fail_errno(path, errno);
   void* const shared = ::mmap(nullptr, kWireFileBytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd.get(), 0);
   if (shared == MAP_FAILED) return fail_errno(path, errno);
   auto frames = read_frames(frames_path);
   if (frames.size() != kWireSlots)
-    return fail(Errc::invalid_argument, frames_path, "not a capture file of " + std::to_string(kWireSlots) + " frames");
+    return fail(Errc::invalid_argument, frames_path,
+                "not a capture file of " + std::to_string(kWireSlots) + " frames");
   const auto mac = dpdk::mac_of(port_id);
   if (!mac) return std::unexpected(mac.error());
   for (auto& frame : frames) std::memcpy(frame.data(), mac->data(), mac->size());

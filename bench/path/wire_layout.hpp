@@ -1,5 +1,5 @@
-// The file that bench/path/wire.py and the wire in the data plane share: orders one way, a report the other. Words of 8 bytes,
-// little-endian; the Python side reads them at these offsets.
+// The file that bench/path/wire.py and the wire in the data plane share: orders one way, a report the other.
+// Words of 8 bytes, little-endian; the Python side reads them at these offsets.
 //
 //   WireOrders   64 bytes
 //   WireReport   128 bytes
@@ -24,10 +24,10 @@ struct alignas(64) WireOrders {
 };
 
 struct alignas(64) WireReport {
-  Word round;       // which one it is about
+  Word round;  // which one it is about
   Word tsc_hz;
-  Word first_tsc;   // of the first request
-  Word last_tsc;    // of the last answer
+  Word first_tsc;  // of the first request
+  Word last_tsc;   // of the last answer
   Word sent;
   Word answered;    // frames long enough to hold the request's body
   Word refused;     // shorter ones
@@ -38,7 +38,8 @@ struct alignas(64) WireReport {
 };
 static_assert(sizeof(WireOrders) == 64 && sizeof(WireReport) == 128);
 
-inline constexpr std::uint32_t kWireSlots = 4096;  // requests that may wait: one frame, one UDP source port each
+inline constexpr std::uint32_t kWireSlots =
+    4096;  // requests that may wait: one frame, one UDP source port each
 inline constexpr std::uint16_t kWireFirstPort = 10000;
 
 // Exact below 64 ns, then 64 buckets to a power of two (1.6 % wide), up to 2^36 ns, 69 s.
@@ -52,9 +53,11 @@ constexpr std::uint32_t wire_bucket(std::uint64_t ns) {
   return bucket < kWireBuckets ? bucket : kWireBuckets - 1;
 }
 // The same pairs as in tests/bench/path_test.py.
-static_assert(wire_bucket(0) == 0 && wire_bucket(63) == 63 && wire_bucket(64) == 64 && wire_bucket(127) == 127 &&
-              wire_bucket(128) == 128 && wire_bucket(129) == 128 && wire_bucket(1000) == 317 && wire_bucket(1'000'000) == 954);
+static_assert(wire_bucket(0) == 0 && wire_bucket(63) == 63 && wire_bucket(64) == 64 &&
+              wire_bucket(127) == 127 && wire_bucket(128) == 128 && wire_bucket(129) == 128 &&
+              wire_bucket(1000) == 317 && wire_bucket(1'000'000) == 954);
 
-inline constexpr std::size_t kWireFileBytes = sizeof(WireOrders) + sizeof(WireReport) + 2 * kWireBuckets * sizeof(Word);
+inline constexpr std::size_t kWireFileBytes =
+    sizeof(WireOrders) + sizeof(WireReport) + 2 * kWireBuckets * sizeof(Word);
 
 }  // namespace pgrid::bench

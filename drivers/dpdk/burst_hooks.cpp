@@ -8,12 +8,13 @@
 namespace pgrid::dpdk {
 namespace {
 
-std::uint16_t on_receive(std::uint16_t, std::uint16_t, rte_mbuf** mbufs, std::uint16_t count, std::uint16_t room,
-                         void* hook) noexcept {
+std::uint16_t on_receive(std::uint16_t, std::uint16_t, rte_mbuf** mbufs, std::uint16_t count,
+                         std::uint16_t room, void* hook) noexcept {
   return static_cast<BurstHook*>(hook)->received(mbufs, count, room);
 }
 
-std::uint16_t on_send(std::uint16_t, std::uint16_t, rte_mbuf** mbufs, std::uint16_t count, void* hook) noexcept {
+std::uint16_t on_send(std::uint16_t, std::uint16_t, rte_mbuf** mbufs, std::uint16_t count,
+                      void* hook) noexcept {
   static_cast<BurstHook*>(hook)->sending({mbufs, count});
   return count;
 }

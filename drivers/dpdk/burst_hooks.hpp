@@ -1,5 +1,5 @@
-// Functions that stand before and behind the bursts of a queue, on the lcore that polls it: for benches that play the
-// network in the node's own process. A port without them pays nothing for there being such.
+// Functions that stand before and behind the bursts of a queue, on the lcore that polls it: for benches that
+// play the network in the node's own process. A port without them pays nothing for there being such.
 #pragma once
 
 #include <rte_mbuf.h>
@@ -18,9 +18,10 @@ namespace pgrid::dpdk {
 class BurstHook {
  public:
   virtual ~BurstHook() = default;
-  /// Behind each rx_burst: `mbufs[0..count)` came from the driver, and there is room for `room`. Adds its own behind them and
-  /// returns how many there are then.
-  [[nodiscard]] virtual std::uint16_t received(rte_mbuf** mbufs, std::uint16_t count, std::uint16_t room) noexcept = 0;
+  /// Behind each rx_burst: `mbufs[0..count)` came from the driver, and there is room for `room`. Adds its own
+  /// behind them and returns how many there are then.
+  [[nodiscard]] virtual std::uint16_t received(rte_mbuf** mbufs, std::uint16_t count,
+                                               std::uint16_t room) noexcept = 0;
   /// Before each tx_burst: what is about to be given to the driver. Lent.
   virtual void sending(std::span<rte_mbuf* const> mbufs) noexcept = 0;
 };
