@@ -1,5 +1,6 @@
 """Everything that is measured, by name. A step is a function from the lab and so many seconds to figures: a dictionary whose
 `value` is what tables and plots show."""
+import contextlib
 import dataclasses
 import tempfile
 import time
@@ -16,6 +17,7 @@ SETTLE_S = 0.5  # caches warm, clocks up
 CLOSED = (1, 8, 64, 512)
 PACED = (10, 50, 90)  # % of what 2,048 outstanding bring
 PEAK_OUTSTANDING = 2048
+HALVINGS = 7          # to within 1 % of the peak
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,30 +95,52 @@ def right_changes(lab, seconds):
             "quiet_mpps": quiet, "busy_mpps": busy}
 
 
-def latency(lab, seconds):
-    """rx_burst to tx_burst, on one node: closed loops first, then paced at shares of its own peak."""
-    site = lab.site("base")
+@contextlib.contextmanager
+def wired(lab):
+    """A node whose port is a wire, warm: (node, wire)."""
     lab.built("bench/path/pgrid-wire.so")
     path, _ = lab.frames("wire")
     lab.huge_pages.need(64)
-    points = {}
+    early = ("right_unknown", "right_wrong_key", "right_old_generation", "right_revoked")  # before control has published the right
     with tempfile.TemporaryDirectory(dir=lab.directory) as directory:
         wire = Wire(directory, lab.build, path)
-        with site.node("null:", environment=wire.environment) as node:
+        with lab.site("base").node("null:", environment=wire.environment) as node:
             wire.order(outstanding=1)
             wait_until_right(node)
-            for outstanding in CLOSED:
-                points[f"{outstanding} outstanding"] = wire.run(seconds / 2, outstanding=outstanding)
-                if outstanding == 1:  # the node's own histogram, to compare: from the turn that dispatched to the one that collected
-                    own_p50 = node.stat()["poll_cores"][0]["latency_ns"]["p50"]
-            peak = wire.run(seconds / 2, outstanding=PEAK_OUTSTANDING)["mpps"]
-            for percent in PACED:
-                points[f"{percent} % of peak"] = wire.run(seconds / 2, rate=int(peak * percent * 1e4))
-            check(difference({"totals": {}}, node.stat()), ("right_unknown", "right_wrong_key", "right_old_generation", "right_revoked"))
+            yield node, wire
+            check(difference({"totals": {}}, node.stat()), early)
+
+
+def latency(lab, seconds):
+    """rx_burst to tx_burst, on one node: closed loops first, then paced at shares of its own peak."""
+    points = {}
+    with wired(lab) as (node, wire):
+        for outstanding in CLOSED:
+            points[f"{outstanding} outstanding"] = wire.run(seconds / 2, outstanding=outstanding)
+            if outstanding == 1:  # the node's own histogram, to compare: from the turn that dispatched to the one that collected
+                own_p50 = node.stat()["poll_cores"][0]["latency_ns"]["p50"]
+        peak = wire.run(seconds / 2, outstanding=PEAK_OUTSTANDING)["mpps"]
+        for percent in PACED:
+            points[f"{percent} % of peak"] = wire.run(seconds / 2, rate=int(peak * percent * 1e4))
     for name, point in points.items():
         if "outstanding" in name and point["refused"]:
             raise NoFigure(f"{name}: {point['refused']} requests refused")
     return {"value": points["1 outstanding"]["from_rx"]["p50"], "node_p50_ns": own_p50, "peak_mpps": peak, "points": points}
+
+
+def throughput(lab, seconds):
+    """RFC 2544, 26.1: the fastest rate at which nothing is lost or refused, by halving between nothing and the peak."""
+    with wired(lab) as (_, wire):
+        low, high = 0.0, wire.run(seconds / 2, outstanding=PEAK_OUTSTANDING)["mpps"]
+        best = None
+        for _ in range(HALVINGS):
+            rate = (low + high) / 2
+            trial = wire.run(seconds / 2, rate=int(rate * 1e6))
+            if trial["refused"] or trial["missed"]:
+                high = rate
+            else:
+                low, best = rate, trial
+    return {"value": low, "at_that_rate": best}
 
 
 def testpmd(mode, frames):
@@ -186,6 +210,7 @@ def steps():
              Step("changes", "rights made and revoked, 10,000 changes a second: rate lost", right_changes, unit="%"),
              Step("latency", "rx_burst to tx_burst, one message at a time; also 8, 64, 512, and paced", latency, unit="ns"),
              Step("ring", "bare byte rings between two processes, there and back", ring, unit="ns"),
+             Step("throughput", "the fastest paced rate at which every request is answered (RFC 2544), by seven halvings", throughput),
              Step("right-memory", "resident in the data plane for each right", right_memory, unit="bytes", once=True),
              Step("instance-memory", "resident for each idle instance beyond its linear memory", instance_memory, unit="bytes", once=True)]
     return {step.name: step for step in made}
