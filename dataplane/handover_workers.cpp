@@ -12,6 +12,22 @@ namespace {
 
 constexpr int kStatesPerStep = 64;  // of one worker, before the others and the clock have their turn: it may never stop
 
+/// What a worker measured of itself, if it was built to. Numbers only: nothing here depends on them.
+void copy_stages(const abi::StageFigures& from, abi::StageFigures& to) {
+  constexpr auto relaxed = std::memory_order_relaxed;
+  if (from.built.load(relaxed) == 0) return;
+  to.turns.store(from.turns.load(relaxed), relaxed);
+  to.empty_turns.store(from.empty_turns.load(relaxed), relaxed);
+  to.empty_ticks.store(from.empty_ticks.load(relaxed), relaxed);
+  to.stamp_ticks.store(from.stamp_ticks.load(relaxed), relaxed);
+  for (std::uint32_t i = 0; i < abi::kWorkerStages; ++i) {
+    to.stages[i].ticks.store(from.stages[i].ticks.load(relaxed), relaxed);
+    to.stages[i].messages.store(from.stages[i].messages.load(relaxed), relaxed);
+    to.stages[i].bursts.store(from.stages[i].bursts.load(relaxed), relaxed);
+  }
+  to.built.store(1, relaxed);
+}
+
 }  // namespace
 
 Result<void> Handover::seat_worker(HandoverSocket& guest, std::uint32_t worker, pid_t pid) {
@@ -213,6 +229,8 @@ void Handover::check_heartbeat(std::uint32_t worker) {
   status.handled.store(line->handled.load(relaxed), relaxed);
   status.rebuilds.store(line->rebuilds.load(relaxed), relaxed);
   status.instances.store(line->instances.load(relaxed), relaxed);
+  copy_stages(*reinterpret_cast<const abi::StageFigures*>(seat.segment.data() + abi::worker_stages_offset(geometry_)),
+              stats_.worker_stages(worker));
   const std::uint64_t cpu_ns = cpu_time_ns(seat.pid);
   if (heartbeat != seat.heartbeat_seen || !seat.serving) {
     seat.heartbeat_seen = heartbeat;

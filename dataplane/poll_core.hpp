@@ -22,6 +22,7 @@
 #include "dataplane/parse.hpp"
 #include "dataplane/refuse.hpp"
 #include "dataplane/relay.hpp"
+#include "dataplane/stage_clock.hpp"
 #include "dataplane/stats_segment.hpp"
 #include "dataplane/ticks.hpp"
 #include "dataplane/tx_backlog.hpp"
@@ -142,6 +143,7 @@ class PollCore {
   std::uint64_t now_unix_ns_ = 0;
   std::uint64_t latency_ticks_ = 0;  // the last one asked for,
   std::uint32_t latency_bucket_ = 0;  // and its bucket
+  [[no_unique_address]] StageClock<abi::PollStage> stages_;
   bool draining_ = false;
   bool functions_first_ = false;  // at the next turn: functions asked in this one, behind the ports
 };

@@ -19,7 +19,9 @@ std::uint32_t PollCore<Io>::collect_replies(WorkerLink& link) noexcept {
   abi::WorkerReply reply;
   Collected collected;
   for (; more && nb < kRepliesPerTurn; ++nb) {
+    stages_.look();
     collect(link, in_flight_, reply, collected);
+    stages_.part(abi::PollStage::take);
     switch (collected.what) {
       case Collected::What::nothing:
         more = false;
@@ -55,6 +57,7 @@ std::uint32_t PollCore<Io>::collect_replies(WorkerLink& link) noexcept {
   }
   if (nb != 0 && link.readable()) link.replies.release();
   if (link.state() == WorkerLink::State::closing && !more) nb += settle_closing(link);
+  stages_.mark(abi::PollStage::collect, nb);
   return nb;
 }
 
@@ -106,6 +109,7 @@ void PollCore<Io>::settle(InFlight& entry, abi::Counter outcome, const Answer& a
   account_for(entry, outcome);
   if (outcome != abi::Counter::no_answer && outcome != abi::Counter::process_failed)
     abi::bump(stats_.latency[latency_bucket(now_tsc_ - entry.dispatched_tsc)]);
+  stages_.part(abi::PollStage::settle);
 
   if (entry.sender == SenderKind::wire) [[likely]] {
     send_answer(entry.path,
@@ -117,6 +121,7 @@ void PollCore<Io>::settle(InFlight& entry, abi::Counter outcome, const Answer& a
   } else {
     answer_control(entry, answer, rate_.ns_of_ticks(now_tsc_ - entry.dispatched_tsc));
   }
+  stages_.part(abi::PollStage::answer);
   --workers_[entry.worker].in_flight;
   in_flight_.release(entry);
 }

@@ -113,6 +113,7 @@ std::uint32_t PollCore<Io>::transmit() noexcept {
   for (std::uint16_t port = 0; port < io_.nb_ports(); ++port)
     sent += tx_[port].flush([&](std::span<Packet> packets) { return io_.tx_burst(port, packets); });
   if (sent != 0) count(abi::Counter::tx_packets, sent);
+  stages_.mark(abi::PollStage::tx, sent);
   return sent;
 }
 

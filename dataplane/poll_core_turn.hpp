@@ -28,9 +28,12 @@ bool PollCore<Io>::turn() noexcept {
     functions_first_ = false;
   }
   work += sweep(work != 0 ? kSweepPerTurn : kSweepPerIdleTurn);
+  stages_.mark(abi::PollStage::sweep);
   for (WorkerLink& link : workers_) link.publish();  // what comes of functions' requests, and those let in
   control_.publish();
+  stages_.mark(abi::PollStage::publish);
   work += transmit();  // tx
+  stages_.end_turn(work != 0);
   stats_.in_flight.store(in_flight_.in_use(), std::memory_order_relaxed);
   // Release: who sees this turn counted knows that no slot it read is still in use
   // (revoke, DESIGN section 4).
@@ -41,12 +44,14 @@ bool PollCore<Io>::turn() noexcept {
 /// Reads the clock and what other threads have said since the last turn.
 template <PacketIo Io>
 void PollCore<Io>::start_turn() noexcept {
+  stages_.begin_turn();
   now_tsc_ = io_.tsc();
   now_unix_ns_ = rate_.ns_of_ticks(now_tsc_) +
                  static_cast<std::uint64_t>(signals_.unix_offset_ns.load(std::memory_order_relaxed));
   draining_ = signals_.phase.load(std::memory_order_relaxed) != Phase::serving;
   for (WorkerLink& link : workers_) link.follow();
   control_.follow();
+  stages_.mark(abi::PollStage::start);
 }
 
 // ---- rx, parse, authorize, dispatch
@@ -58,6 +63,7 @@ std::uint32_t PollCore<Io>::receive_all() noexcept {
     std::uint32_t taken = abi::kBurst;
     for (std::uint32_t bursts = 0; taken == abi::kBurst && bursts < kBurstsPerTurn; ++bursts) {
       taken = receive(port);
+      stages_.mark(abi::PollStage::free, taken);
       nb += taken;
     }
   }
@@ -70,6 +76,7 @@ template <PacketIo Io>
 std::uint32_t PollCore<Io>::receive(std::uint16_t port) noexcept {
   auto burst = io_.rx_burst(port);
   const std::span<Packet> packets = burst.packets();
+  stages_.mark(abi::PollStage::rx, packets.size());
   abi::bump(stats_.burst_sizes[packets.size()]);
   if (packets.empty()) return 0;
   count(abi::Counter::rx_packets, packets.size());
@@ -81,17 +88,22 @@ std::uint32_t PollCore<Io>::receive(std::uint16_t port) noexcept {
     if (i + kAhead < packets.size()) io_.prefetch(packets[i + kAhead]);
     if (parse(packets[i], port, scratch_[i], arrivals_[nb_arrivals])) ++nb_arrivals;
   }
+  stages_.mark(abi::PollStage::parse, packets.size());
   std::uint64_t nb_dispatched = 0;
   for (const Arrival& arrival : std::span(arrivals_, nb_arrivals)) {
     const Sender sender{.frame = &arrival.frame.frame, .port = &io_.identity(port), .port_id = port};
     const std::optional<Refusal> refusal = admit(arrival.message.message, sender);
-    if (refusal) [[unlikely]]
+    if (refusal) [[unlikely]] {
       refuse_wire(arrival, port, *refusal);
-    else
+      stages_.part(abi::PollStage::refuse);
+    } else {
       ++nb_dispatched;
+      stages_.part(abi::PollStage::dispatch);
+    }
   }
   count(abi::Counter::dispatched, nb_dispatched);
   for (WorkerLink& link : workers_) link.publish();
+  stages_.mark(abi::PollStage::admit, nb_arrivals);
   return static_cast<std::uint32_t>(packets.size());
 }
 
@@ -135,7 +147,9 @@ bool PollCore<Io>::parse(Packet& packet, std::uint16_t port, PayloadScratch& scr
 /// Lets a request with a key in, or says why not.
 template <PacketIo Io>
 std::optional<Refusal> PollCore<Io>::admit(const MessageView& message, const Sender& sender) noexcept {
+  stages_.look();
   const auto authorized = authorizer_.authorize(message, now_tsc_, now_unix_ns_);
+  stages_.part(abi::PollStage::authorize);
   if (!authorized) [[unlikely]]
     return authorized.error();
   return let_in(**authorized, sender);
@@ -170,6 +184,7 @@ std::uint32_t PollCore<Io>::serve_control() noexcept {
         break;
     }
   }
+  stages_.mark(abi::PollStage::control, nb);
   if (nb == 0) return 0;
   control_.release();
   for (WorkerLink& link : workers_) link.publish();
@@ -194,7 +209,8 @@ PollCore<Io>::PollCore(const PollCoreWiring& wiring, Io io)
       limiter_(wiring.random_seed, wiring.rate.hz(), wiring.geometry.poll_cores),
       tx_(io_.nb_ports()),
       scratch_(abi::kBurst),
-      idle_(wiring.idle) {
+      idle_(wiring.idle),
+      stages_(wiring.stats.poll_stages(wiring.index)) {
   for (std::uint32_t worker = 0; worker < wiring.geometry.workers; ++worker) {
     const bool home = abi::home_core(worker, wiring.geometry) == wiring.index;
     workers_.emplace_back(wiring.cells.worker(wiring.index, worker), static_cast<std::uint16_t>(worker),

@@ -27,6 +27,14 @@ class StatsSegment {
     return {&at<abi::RightAccount>(abi::right_account_offset(geometry_) + poll_core * table),
             geometry_.rights};
   }
+  [[nodiscard]] abi::StageFigures& poll_stages(std::uint32_t poll_core) const noexcept {
+    return at<abi::StageFigures>(abi::stages_offset(geometry_) + poll_core * sizeof(abi::StageFigures));
+  }
+  [[nodiscard]] abi::StageFigures& worker_stages(std::uint32_t worker) const noexcept {
+    return poll_stages(geometry_.poll_cores + worker);
+  }
+  /// Of the segment's header.
+  [[nodiscard]] std::uint64_t tsc_hz() const noexcept { return at<const abi::SegmentHeader>(0).tsc_hz; }
   [[nodiscard]] const abi::Geometry& geometry() const noexcept { return geometry_; }
 
  private:

@@ -2,6 +2,8 @@
 
 #include <string>
 
+#include "dataplane/profile_command.hpp"
+
 namespace pgrid::dataplane {
 namespace {
 
@@ -60,6 +62,7 @@ constexpr Command kCommands[] = {
     {"/pgrid/workers", "State, deaths and messages of each worker", &tell_workers},
     {"/pgrid/latency", "From dispatch to collect: messages per bucket of nanoseconds", &tell_latency},
     {"/pgrid/bursts", "Receive bursts by the number of packets in them", &tell_bursts},
+    {"/pgrid/profile", "Ticks of each stage of poll cores and workers, in a build that measures them", &tell_profile},
 };
 static_assert(abi::kCounterCount <= 256 && abi::kLatencyBuckets <= 256);
 

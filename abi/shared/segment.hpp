@@ -3,7 +3,8 @@
 //   right table       SegmentHeader, RightSlot[rights]                               control writes, data plane reads
 //   stats             SegmentHeader, see stats.hpp                                   data plane writes, others read
 //   worker rings      SegmentHeader, WorkerLine, then for each poll core:            data plane and one worker
-//                       request ring, reply ring
+//                       request ring, reply ring;
+//                       then StageFigures                                          the worker writes
 //   control rings     SegmentHeader, then for each poll core:                        data plane and control
 //                       request ring (control produces), event ring (poll core produces)
 #pragma once
@@ -16,11 +17,12 @@
 #include "abi/shared/byte_ring.hpp"
 #include "abi/shared/geometry.hpp"
 #include "abi/shared/right_table.hpp"
+#include "abi/shared/stages.hpp"
 
 namespace pgrid::abi {
 
 inline constexpr std::uint64_t kSegmentMagic = 0x6469'7247'6d6f'7250;  // "PromGrid"
-inline constexpr std::uint32_t kSharedVersion = 3;  // of all layouts in abi/shared; raised with any change to one
+inline constexpr std::uint32_t kSharedVersion = 4;  // of all layouts in abi/shared; raised with any change to one
 
 enum class SegmentKind : std::uint32_t { rights = 1, stats = 2, worker_rings = 3, control_rings = 4 };
 
@@ -56,9 +58,10 @@ static_assert(sizeof(WorkerLine) == 64);
 constexpr std::size_t worker_ring_pair(const Geometry& g) {
   return ring_bytes(g.request_ring) + ring_bytes(g.reply_ring);
 }
-constexpr std::size_t worker_rings_size(const Geometry& g) {
+constexpr std::size_t worker_stages_offset(const Geometry& g) {
   return sizeof(SegmentHeader) + sizeof(WorkerLine) + g.poll_cores * worker_ring_pair(g);
 }
+constexpr std::size_t worker_rings_size(const Geometry& g) { return worker_stages_offset(g) + sizeof(StageFigures); }
 constexpr std::size_t request_ring_offset(const Geometry& g, std::uint32_t poll_core) {
   return sizeof(SegmentHeader) + sizeof(WorkerLine) + poll_core * worker_ring_pair(g);
 }

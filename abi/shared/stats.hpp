@@ -7,6 +7,7 @@
 //   WorkerStatus[workers]
 //   PollCoreStats[poll_cores]
 //   RightAccount[poll_cores][rights]
+//   StageFigures[poll_cores + workers]     (stages.hpp)
 #pragma once
 
 #include <atomic>
@@ -129,8 +130,11 @@ constexpr std::size_t poll_core_stats_offset(const Geometry& g) {
 constexpr std::size_t right_account_offset(const Geometry& g) {
   return poll_core_stats_offset(g) + g.poll_cores * sizeof(PollCoreStats);
 }
-constexpr std::size_t stats_size(const Geometry& g) {
+constexpr std::size_t stages_offset(const Geometry& g) {
   return right_account_offset(g) + std::size_t{g.poll_cores} * g.rights * sizeof(RightAccount);
+}
+constexpr std::size_t stats_size(const Geometry& g) {
+  return stages_offset(g) + (g.poll_cores + g.workers) * sizeof(StageFigures);
 }
 
 }  // namespace pgrid::abi

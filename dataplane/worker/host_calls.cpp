@@ -217,10 +217,18 @@ inline std::int32_t WorkerCore::send(std::uint32_t pointer, std::uint32_t length
 
 // As guests call them. Last, so that all of the above is part of them.
 std::int32_t WorkerCore::call_receive(void* core, std::uint32_t pointer, std::uint32_t capacity) noexcept {
-  return static_cast<WorkerCore*>(core)->receive(pointer, capacity);
+  auto& self = *static_cast<WorkerCore*>(core);
+  self.stages_.look();
+  const std::int32_t length = self.receive(pointer, capacity);
+  if (length > 0) self.stages_.part(abi::WorkerStage::receive);
+  return length;
 }
 std::int32_t WorkerCore::call_send(void* core, std::uint32_t pointer, std::uint32_t length) noexcept {
-  return static_cast<WorkerCore*>(core)->send(pointer, length);
+  auto& self = *static_cast<WorkerCore*>(core);
+  self.stages_.part(abi::WorkerStage::guest);
+  const std::int32_t taken = self.send(pointer, length);
+  self.stages_.part(abi::WorkerStage::send);
+  return taken;
 }
 
 Result<wasm::Linker> make_guest_linker(const wasm::Engine& engine, WorkerCore& core) {

@@ -29,7 +29,8 @@ WorkerCore::WorkerCore(std::byte* segment, const abi::Geometry& geometry, std::u
       outstanding_(geometry),
       waiting_(geometry),
       slots_(abi::kProcessesMax),
-      now_(clock_.now()) {
+      now_(clock_.now()),
+      stages_(*reinterpret_cast<abi::StageFigures*>(segment + abi::worker_stages_offset(geometry))) {
   for (std::uint32_t core = 0; core < geometry.poll_cores; ++core)
     requests_[core] = abi::RingConsumer(segment + abi::request_ring_offset(geometry, core), geometry.request_ring);
 }
@@ -41,8 +42,10 @@ WorkerCore::WorkerCore(std::byte* segment, const abi::Geometry& geometry, std::u
 /// process that ran for n quanta sits out n - 1 rounds in which others are served. Whose activations are short never
 /// owes anything.
 bool WorkerCore::turn() noexcept {
+  stages_.begin_turn();
   if (!left_alone_.empty() || !waiting_events_.empty()) [[unlikely]] supervise();
   if (!giving_back_.empty()) [[unlikely]] tell_all_given_back();
+  stages_.mark(abi::WorkerStage::start);
   for (std::uint32_t core = 0; core < geometry_.poll_cores; ++core) drain(core);
   bool found = drained_ != 0;
   const InstanceSlot* const last = ready_.last();  // those that become ready again wait for the next turn
@@ -58,6 +61,8 @@ bool WorkerCore::turn() noexcept {
   }
   if (drained_ != 0) release_rings();
   replies_.publish();
+  stages_.mark(abi::WorkerStage::publish);
+  stages_.end_turn(found);
   return found;
 }
 
@@ -159,6 +164,7 @@ void WorkerCore::drain(std::uint32_t poll_core) noexcept {
   }
   requests_[poll_core] = ring;
   if (taken != 0) drained_ |= 1u << poll_core;
+  stages_.mark(abi::WorkerStage::drain, taken);
 }
 
 /// After the guests ran: whoever has unread messages is in the ready list.
@@ -216,6 +222,7 @@ void WorkerCore::activate(InstanceSlot& slot) noexcept {
     (void)time_passed();
     replies_.publish();
   }
+  stages_.mark(abi::WorkerStage::activate, slot.received);
 }
 
 /// A tick passed while this process ran: what the worker thread used since the last one is put down to it. Never more

@@ -7,6 +7,7 @@
 
 #include "abi/shared/byte_ring.hpp"
 #include "abi/shared/segment.hpp"
+#include "dataplane/stage_clock.hpp"
 #include "dataplane/worker/clock.hpp"
 #include "dataplane/worker/gave_up_box.hpp"
 #include "dataplane/worker/instance_slot.hpp"
@@ -191,6 +192,7 @@ class WorkerCore {
   std::uint64_t seen_tick_ = 0;
   std::uint64_t charged_tick_ = 0;   // up to here time was charged to somebody, or was nobody's
   std::uint64_t charged_ns_ = 0;     // likewise, of the ticker's used_ns
+  [[no_unique_address]] dataplane::StageClock<abi::WorkerStage> stages_;
   bool resting_ = false;
 };
 

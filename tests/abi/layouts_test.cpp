@@ -41,10 +41,11 @@ TEST(Segments, StatsPartsFollowOneAnother) {
   EXPECT_EQ(worker_status_offset(), gauges_offset() + sizeof(NodeGauges));
   EXPECT_EQ(poll_core_stats_offset(kGeometry), worker_status_offset() + 3 * sizeof(WorkerStatus));
   EXPECT_EQ(right_account_offset(kGeometry), poll_core_stats_offset(kGeometry) + 2 * sizeof(PollCoreStats));
-  EXPECT_EQ(stats_size(kGeometry),
+  EXPECT_EQ(stages_offset(kGeometry),
             right_account_offset(kGeometry) + std::size_t{2} * 256 * sizeof(RightAccount));
+  EXPECT_EQ(stats_size(kGeometry), stages_offset(kGeometry) + (2 + 3) * sizeof(StageFigures));
   for (const std::size_t offset :
-       {worker_status_offset(), poll_core_stats_offset(kGeometry), stats_size(kGeometry)})
+       {worker_status_offset(), poll_core_stats_offset(kGeometry), stages_offset(kGeometry), stats_size(kGeometry)})
     EXPECT_EQ(offset % 64, 0u);
   EXPECT_GE(std::size(PollCoreStats{}.counters), kCounterCount);
   EXPECT_GT(std::size(PollCoreStats{}.burst_sizes), kBurst);
@@ -57,7 +58,9 @@ TEST(Segments, RingsFollowOneAnother) {
               ring_bytes(1 << 15));
   }
   EXPECT_EQ(request_ring_offset(kGeometry, 1), reply_ring_offset(kGeometry, 0) + ring_bytes(1 << 17));
-  EXPECT_EQ(worker_rings_size(kGeometry), reply_ring_offset(kGeometry, 1) + ring_bytes(1 << 17));
+  EXPECT_EQ(worker_stages_offset(kGeometry), reply_ring_offset(kGeometry, 1) + ring_bytes(1 << 17));
+  EXPECT_EQ(worker_stages_offset(kGeometry) % 64, 0u);
+  EXPECT_EQ(worker_rings_size(kGeometry), worker_stages_offset(kGeometry) + sizeof(StageFigures));
   EXPECT_EQ(control_rings_size(kGeometry), control_event_ring_offset(kGeometry, 1) + ring_bytes(1 << 15));
 }
 
