@@ -1,6 +1,7 @@
 """A node under measurement: `pgrid up` with its real processes, its API, and what it counted."""
 import http.client
 import json
+import os
 import pathlib
 import re
 import signal
@@ -61,7 +62,7 @@ class Node:
         machine.need_cpus(1 + site.workers)
         config = site.directory / "node.toml"
         limits = "".join(f"{key} = {json.dumps(value)}\n" for key, value in site.limits.items())
-        config.write_text(f'[node]\nname = "bench-path"\nidle = "{idle}"\nhuge_pages = {str(huge_pages).lower()}\n'
+        config.write_text(f'[node]\nname = "bench-{os.getpid()}"\nidle = "{idle}"\nhuge_pages = {str(huge_pages).lower()}\n'
                           f'[[port]]\ndevice = "{device}"\naddresses = ["{frames.NODE_ADDRESS}/24"]\nplaintext = true\n'
                           f'[cores]\npoll = [{cpus[0]}]\nworkers = {cpus[1:1 + site.workers]}\n[limits]\n{limits}')
         self.pgrid = [str(site.build / "tools/pgrid/pgrid"), "--node", str(site.directory)]

@@ -1,5 +1,6 @@
 """What the node is compared with: testpmd on the same frames, a kernel socket with Wasmtime, and a bare ring."""
 import json
+import os
 import shutil
 import subprocess
 import time
@@ -29,7 +30,7 @@ def testpmd(source, frames, mode, seconds):
     machine.need_cpus(2)
     # lcore 0 is the prompt's, lcore 1 forwards: on the CPU where the node polls.
     command = [program, "--lcores", f"0@{cpus[1]},1@{cpus[0]}", "--in-memory", "--no-pci", "--no-telemetry",
-               "--log-level=lib.eal:error", "--file-prefix=bench-path", "-m", str(testpmd_memory_mib(frames)),
+               "--log-level=lib.eal:error", f"--file-prefix=bench-{os.getpid()}", "-m", str(testpmd_memory_mib(frames)),
                f"--vdev=net_pcap0,rx_pcap={source},infinite_rx=1", "--", "-i", f"--forward-mode={mode}", "--nb-cores=1",
                f"--total-num-mbufs={frames + OWN_MBUFS}", "--burst=32"]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
