@@ -9,8 +9,9 @@ import socket
 import subprocess
 import time
 
-import frames
+import frames  # whose path leads to sandbox, too
 import machine
+from sandbox import die_with_parent
 
 READY_S = 60
 STOP_S = 30
@@ -69,7 +70,7 @@ class Node:
         self.began_at = self.log_path.stat().st_size if self.log_path.exists() else 0
         self.log = open(self.log_path, "a")
         self.process = subprocess.Popen(self.pgrid + ["up", "--config", str(config)], stdin=subprocess.DEVNULL, stdout=self.log,
-                                        stderr=self.log, env=environment)
+                                        stderr=self.log, env=environment, preexec_fn=die_with_parent)
         self.connection = None
 
     # Life.
