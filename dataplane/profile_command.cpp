@@ -37,7 +37,7 @@ static_assert(2 + 2 * 5 + 3 * (abi::kPollStages + abi::kWorkerStages) <= 256);
 }  // namespace
 
 void tell_profile(const StatsSegment& stats, dpdk::TelemetryDict& dict) {
-  dict.add("built", kProfile ? 1 : 0);
+  dict.add("built", std::uint64_t{kProfile});
   if (!kProfile) return;
   dict.add("tsc_hz", stats.tsc_hz());
   const abi::Geometry& g = stats.geometry();

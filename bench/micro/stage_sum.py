@@ -32,17 +32,22 @@ def medians(report):
     return found
 
 
+PATH_STEP = "body-64"  # of bench/path/run: an echo of 64 bytes
+
+
 def path_ns(result):
     """ns per answered message from what bench/path/run --json says."""
-    mpps = result.get("node_mpps")
+    mpps = result.get("steps", {}).get(PATH_STEP, {}).get("median")
     if not mpps:
-        raise ValueError("bench/path/run gave no rate of answers (node_mpps)")
+        raise ValueError(f"bench/path/run gave no rate of answers (step {PATH_STEP})")
     return 1000 / mpps
 
 
 def refused_per_answer(result):
     """Requests refused as busy for each one answered: the poll core's time goes to them too."""
-    return result.get("busy", 0) / result["answered"] if result.get("answered") else 0.0
+    rounds = result["steps"][PATH_STEP].get("rounds", [])
+    answered = sum(one["counted"]["answered"] for one in rounds)
+    return sum(one["busy"] for one in rounds) / answered if answered else 0.0
 
 
 def compare(path_bench, path_result):
@@ -52,9 +57,9 @@ def compare(path_bench, path_result):
             for name, what in STAGES]
     turn = path_bench["idle_turn"]["idle_turn"] / TURN
     refusal = sum(path_bench["refused/warm"][name] for name in REFUSED)
+    path = path_ns(path_result)
     refusals = refused_per_answer(path_result)
     total = sum(row["two_cores_ns"] for row in rows) + turn + refusals * refusal
-    path = path_ns(path_result)
     return {
         "stages": rows,
         "turn_ns": turn,
