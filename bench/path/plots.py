@@ -13,6 +13,11 @@ def _note(document):
             f"{machine['cpu']}, {machine['cpus']} CPUs, load average {machine['load_average']:g} at the start")
 
 
+def _ratio(above, below):
+    """The median of the rounds' ratios."""
+    return statistics.median(a["value"] / b["value"] for a, b in zip(above["rounds"], below["rounds"]))
+
+
 def throughput(document):
     """Node and testpmd over the size of bodies; over the node's bars their ratio."""
     steps = document["steps"]
@@ -21,9 +26,10 @@ def throughput(document):
         return None
     swap = [steps[f"5tswap:body-{size}"]["median"] for size in sizes]
     node = [steps[f"body-{size}"]["median"] for size in sizes]
+    ratios = [_ratio(steps[f"body-{size}"], steps[f"5tswap:body-{size}"]) for size in sizes]
     return svg.bars("Answered messages beside testpmd 5tswap on the same frames", [f"{size} bytes of body" for size in sizes],
                     {"testpmd 5tswap (runs nothing)": swap, "node, echo function": node}, "M/s", _note(document),
-                    [f"{mine:.3g} = {mine / other:.2f}" for mine, other in zip(node, swap)])
+                    [f"{mine:.3g}, ratio {ratio:.2f}" for mine, ratio in zip(node, ratios)])
 
 
 def scaling(document):
@@ -36,8 +42,7 @@ def scaling(document):
             if name in steps and base in steps:
                 groups.append({"rights-many": "1M rights", "rights-zipf": "1M, Zipf", "rights-1000": "1,000 rights"}.get(
                     name, name.replace("functions-", "") + " functions"))
-                pairs = zip(steps[name]["rounds"], steps[base]["rounds"])
-                values.append(statistics.median(many["value"] / one["value"] for many, one in pairs))
+                values.append(_ratio(steps[name], steps[base]))
     if not groups:
         return None
     return svg.bars("Rate with many functions and rights, of the rate with one", groups, {"ratio": values}, "", _note(document))
@@ -54,7 +59,8 @@ def latency(document):
         series[name] = [statistics.median(points[place]["from_due" if "peak" in place else "from_rx"].get(key, 0) / 1000
                                           for points in rounds) for place in places]
     return svg.lines("Latency from rx_burst to tx_burst (paced: from when the request was due)",
-                     [place.replace(" outstanding", " out").replace(" of peak", "") for place in places], series, "µs", _note(document))
+                     [place.replace(" outstanding", " out").replace(" of peak", "") for place in places], series, "µs", _note(document),
+                     [next((i for i, place in enumerate(places) if "peak" in place), len(places))])
 
 
 def write(document, folder):

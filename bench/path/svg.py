@@ -34,11 +34,11 @@ def _legend(names):
 
 
 def nice_ceiling(value):
-    """The next of 1, 2, 2.5, 5, 10, ... times a power of ten."""
+    """The next of 1, 1.25, 2, 2.5, 5, 10 times a power of ten."""
     if value <= 0:
         return 1.0
     power = 10 ** math.floor(math.log10(value))
-    return next(step * power for step in (1, 2, 2.5, 5, 10) if step * power >= value * 0.9999)
+    return next(step * power for step in (1, 1.25, 2, 2.5, 5, 10) if step * power >= value * 0.9999)
 
 
 def bars(title, groups, series, unit, note="", labels=None):
@@ -68,8 +68,9 @@ def bars(title, groups, series, unit, note="", labels=None):
     return _page(title, parts, note)
 
 
-def lines(title, places, series, unit, note=""):
-    """`places`: names along the bottom. `series`: {name: [positive values]}. The axis is logarithmic, whole powers of ten."""
+def lines(title, places, series, unit, note="", breaks=()):
+    """`places`: names along the bottom. `series`: {name: [positive values]}. The axis is logarithmic, whole powers of ten. `breaks`:
+    places before which lines begin anew."""
     values = [v for points in series.values() for v in points if v]
     low = math.floor(math.log10(min(values)))
     top = max(math.ceil(math.log10(max(values))), low + 1)
@@ -86,10 +87,12 @@ def lines(title, places, series, unit, note=""):
     middles = [LEFT + wide * (place + 0.5) / len(places) for place in range(len(places))]
     for index, points in enumerate(series.values()):
         colour = COLOURS[index % len(COLOURS)]
-        drawn = [(x, at(value)) for x, value in zip(middles, points) if value]
-        points_text = " ".join(f"{x:.1f},{y:.1f}" for x, y in drawn)
-        parts.append(f'<polyline points="{points_text}" fill="none" stroke="{colour}" stroke-width="2"/>')
-        parts += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{colour}"/>' for x, y in drawn]
+        edges = [0, *breaks, len(places)]
+        for start, end in zip(edges, edges[1:]):
+            drawn = [(x, at(value)) for x, value in zip(middles[start:end], points[start:end]) if value]
+            points_text = " ".join(f"{x:.1f},{y:.1f}" for x, y in drawn)
+            parts.append(f'<polyline points="{points_text}" fill="none" stroke="{colour}" stroke-width="2"/>')
+            parts += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{colour}"/>' for x, y in drawn]
     parts += [_text(x, HEIGHT - BOTTOM + 18, place, "middle", 11) for x, place in zip(middles, places)]
     parts.append(_line(LEFT, TOP + high, WIDTH - RIGHT, TOP + high, "#222"))
     return _page(title, parts, note)

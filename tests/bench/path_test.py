@@ -239,7 +239,7 @@ class Plots(unittest.TestCase):
             self.assertEqual([path.name for path in written], ["bench-throughput.svg", "bench-scaling.svg", "bench-latency.svg"])
             for path in written:
                 self.assertTrue(xml.parse(path).getroot().tag.endswith("svg"))
-            self.assertIn("= 0.30", written[0].read_text())
+            self.assertIn("ratio 0.30", written[0].read_text())
         self.assertIn("1 outstanding", report.latency_table([figures]))
         self.assertEqual({bar["key"] for bar in document["bars"]}, {"echo", "functions", "rights"})
 
