@@ -140,6 +140,8 @@ class NoFigure(unittest.TestCase):
         """nothing answered is no rate of 0"""
         with self.assertRaises(bench_node.NoFigure):
             bench_node.check(self.GOOD | {"answered": 0})
+        with self.assertRaises(bench_node.NoFigure):
+            bench_node.check(self.GOOD | {"rx_packets": 0}, ("answered",))
 
     def test_lost_answers(self):
         """answers that no port took do not count"""
