@@ -208,7 +208,7 @@ std::uint32_t read_power_of_two(const Section& section, std::string_view key, st
 void read_limits(Diagnosis& diagnosis, const toml::table* table, Limits& limits) {
   const Section section(diagnosis, table, "[limits]",
                         {"rights", "in_flight", "processes_per_worker", "memory_max", "memory_total",
-                         "time_limit_max", "module_max"});
+                         "time_limit_max", "module_max", "restart_pause_max"});
   limits.rights = read_power_of_two(section, "rights", limits.rights, kRightsMax);
   limits.in_flight = read_power_of_two(section, "in_flight", limits.in_flight, kInFlightMax);
   if (const auto n = section.number("processes_per_worker", 1, kProcessesPerWorkerMax))
@@ -231,6 +231,8 @@ void read_limits(Diagnosis& diagnosis, const toml::table* table, Limits& limits)
   if (const auto us = section.duration_us("time_limit_max", 1, kTimeLimitMaxUs))
     limits.time_limit_max_us = static_cast<std::uint32_t>(us->value);
   if (const auto bytes = section.size("module_max", 1, kModuleMax)) limits.module_max = bytes->value;
+  if (const auto us = section.duration_us("restart_pause_max", kRestartPauseFirstUs, kRestartPauseMaxUs))
+    limits.restart_pause_max_us = us->value;
 }
 
 }  // namespace

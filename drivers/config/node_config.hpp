@@ -44,6 +44,7 @@ struct Limits {
   std::uint64_t memory_total = 1024u << 20; // bytes of linear memory over all processes of one worker
   std::uint32_t time_limit_max_us = 1'000'000;
   std::uint64_t module_max = 8u << 20;      // bytes of a WebAssembly module
+  std::uint64_t restart_pause_max_us = 5'000'000;  // before a program of the node that dies again and again is started again
 };
 
 struct NodeConfig {
@@ -82,6 +83,8 @@ inline constexpr std::uint64_t kMemoryTotalMax = 1ull << 40;   // bytes
 inline constexpr std::uint64_t kMemoryPage = 64u << 10;        // bytes; a WebAssembly page
 inline constexpr std::uint64_t kTimeLimitMaxUs = 60'000'000;   // one minute
 inline constexpr std::uint64_t kModuleMax = 64u << 20;         // bytes
+inline constexpr std::uint64_t kRestartPauseFirstUs = 100'000;  // it begins with that
+inline constexpr std::uint64_t kRestartPauseMaxUs = 60'000'000;  // a minute
 
 /// Paths within a node's directories, one place for all processes. `node_dir` as above.
 [[nodiscard]] inline std::filesystem::path state_directory(const std::filesystem::path& node_dir) {

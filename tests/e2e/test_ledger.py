@@ -11,6 +11,7 @@ import case
 from node import EXAMPLES
 from sandbox import poll
 
+QUICK = 'restart_pause_max = "300ms"'  # the kills are what takes time
 KILLS = int(os.environ.get("PGRID_E2E_KILLS", "20"))
 KILLED = [r"(pgrid-)?control( \d+)? was killed by signal 9; starting it again", r"(pgrid-)?control( \d+)? died",
           r"cut \d+ bytes off the log"]
@@ -19,7 +20,7 @@ KILLED = [r"(pgrid-)?control( \d+)? was killed by signal 9; starting it again", 
 class Ledger(case.Case):
     def setUp(self):
         super().setUp()
-        self.a = self.node()
+        self.a = self.node(limits=QUICK)
         self.a.deploy(EXAMPLES / "echo.wasm", "echo")
 
     def test_control_killed(self):
@@ -27,7 +28,7 @@ class Ledger(case.Case):
         self.a.allow(*KILLED)
         # A machine that is busy with other things may stand still for a second; that is not what is tested.
         right = self.a.create_right("echo", deadline_max_us=20_000_000)
-        load = case.Load(self.undo, right["uri"], outstanding=16, deadline="20s", duration="600s")
+        load = case.Load(self.undo, right["uri"], outstanding=16, deadline="20s", timeout="25s", duration="600s")
         made, revoked, unsure = {}, set(), set()
         stop = threading.Event()
 

@@ -97,7 +97,7 @@ TEST_F(NodeToml, ReadsEveryKey) {
       "host_addresses = [\"192.0.2.2/24\"]\nudp_port = 5000\nplaintext = true\nrx_checksum = \"trust\"\n"
       "[cores]\npoll = [" + cpu + "]\nworkers = [" + cpu + ", " + cpu + "]\nshared = true\n"
       "[limits]\nrights = 1024\nin_flight = 64\nprocesses_per_worker = 8\nmemory_max = \"1MiB\"\n"
-      "memory_total = 8388608\ntime_limit_max = \"20ms\"\nmodule_max = \"100KiB\"\n");
+      "memory_total = 8388608\ntime_limit_max = \"20ms\"\nmodule_max = \"100KiB\"\nrestart_pause_max = \"1s\"\n");
   ASSERT_TRUE(config) << config.error().sentence();
   EXPECT_EQ(config->name, "alpha-1");
   EXPECT_EQ(config->idle, Idle::spin);
@@ -117,6 +117,7 @@ TEST_F(NodeToml, ReadsEveryKey) {
   EXPECT_EQ(config->limits.memory_total, 8u << 20);
   EXPECT_EQ(config->limits.time_limit_max_us, 20'000u);
   EXPECT_EQ(config->limits.module_max, 102'400u);
+  EXPECT_EQ(config->limits.restart_pause_max_us, 1'000'000u);
 }
 
 TEST_F(NodeToml, WrongSyntaxNamesTheLine) { expect_refused("[node]\nname = \"pgrid\nidle = 1\n", 2, ""); }
@@ -216,6 +217,7 @@ TEST_F(NodeToml, Limits) {
   expect_refused(limits("time_limit_max = \"5\""), 10, "\"5\": is not a duration");
   expect_refused(limits("time_limit_max = \"2m\""), 10, "from 1us to 1m");
   expect_refused(limits("module_max = \"0\""), 10, "from 1B to 64MiB");
+  expect_refused(limits("restart_pause_max = \"1ms\""), 10, "from 100ms to 1m");
 }
 
 TEST_F(NodeToml, MissingFile) {
@@ -284,6 +286,7 @@ TEST_F(NodeToml, TheExamplesCommentsAreTheDefaults) {
   EXPECT_EQ(config->limits.memory_total, plain.limits.memory_total);
   EXPECT_EQ(config->limits.time_limit_max_us, plain.limits.time_limit_max_us);
   EXPECT_EQ(config->limits.module_max, plain.limits.module_max);
+  EXPECT_EQ(config->limits.restart_pause_max_us, plain.limits.restart_pause_max_us);
 }
 
 TEST(AddressText, PrefixIsTheWholeAddressUnlessGiven) {

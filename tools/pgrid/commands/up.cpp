@@ -42,7 +42,9 @@ class Up : public Command {
         printer.err() << "pgrid: " << text << std::endl;
     };
     const auto relay = [&](const std::string& line) { printer.err() << line << std::endl; };
-    Supervisor supervisor(std::move(*specs), {}, say, relay);
+    SupervisorTimes times;
+    times.backoff_max = std::chrono::milliseconds(config->limits.restart_pause_max_us / 1000);
+    Supervisor supervisor(std::move(*specs), times, say, relay);
     const auto outcome = supervisor.run([&] { say(welcome(context, *config)); });
     if (outcome) return ExitCode::ok;
     return printer.report(exit_code_of(outcome.error().code), outcome.error());
