@@ -11,6 +11,7 @@
 #include <memory>
 #include <string_view>
 
+#include "bench/micro/timing.hpp"
 #include "dataplane/worker/worker_core.hpp"
 #include "drivers/wasm/module.hpp"
 
@@ -85,6 +86,8 @@ class Bench {
     }
     return taken == count;
   }
+  void turn() { core_.turn(); }
+  void flush_rings() { bench::Cold::flush(segment_.get(), abi::worker_rings_size(kGeometry)); }
   /// Plays the worker's part with nothing in it.
   std::uint32_t discard() {
     abi::RingConsumer& ring = own_;
@@ -141,6 +144,26 @@ void ActivationOfMany(benchmark::State& state) {
   state.SetItemsProcessed(state.iterations() * 32);
 }
 
+/// The first, with cold caches: everything was walked over between writing the requests and the worker's turn.
+void ActivationCold(benchmark::State& state) {
+  Bench bench(1);
+  bench::Cold cold;
+  bench::Sum time;
+  const auto burst = static_cast<std::uint32_t>(state.range(0));
+  for (auto _ : state) {
+    for (std::uint32_t i = 0; i < burst; ++i) bench.request(0);
+    bench.publish();
+    bench.flush_rings();
+    cold.walk();
+    const std::uint64_t began = bench::ticks_now();
+    bench.turn();
+    time.add(began, burst);
+    const std::uint32_t taken = bench.take();  // another turn follows when a quantum ended within it
+    if (taken != burst && !bench.serve(burst - taken)) state.SkipWithError("answers are missing");
+  }
+  state.counters["activation"] = time.ns_each();
+}
+
 /// What the bench itself does with a request ring: to subtract.
 void Rings(benchmark::State& state) {
   Bench bench(1);
@@ -154,6 +177,7 @@ void Rings(benchmark::State& state) {
 }
 
 BENCHMARK(Activation)->Arg(1)->Arg(8)->Arg(32);
+BENCHMARK(ActivationCold)->Arg(32)->Iterations(40);
 BENCHMARK(ActivationOfMany)->Arg(32)->Arg(1024);
 BENCHMARK(Rings)->Arg(1)->Arg(32);
 
