@@ -85,7 +85,7 @@ constexpr ChecksumSum kHeadSum = [] {
   return sum;
 }();
 
-ChecksumSum halves(std::uint64_t value) { return (value & 0xffff'ffff) + (value >> 32); }
+constexpr ChecksumSum halves(std::uint64_t value) { return (value & 0xffff'ffff) + (value >> 32); }
 
 /// Writes the UDP payload and returns its sum.
 template <Layout layout>
@@ -124,9 +124,8 @@ ChecksumSum write_payload(std::byte* payload, const AnswerFields& fields, std::s
 }
 
 std::byte* write_ethernet(std::byte* out, const ReturnPath& path) {
-  std::memcpy(out, path.destination_mac.data(), 6);
-  std::memcpy(out + 6, path.source_mac.data(), 6);
-  out += 12;
+  std::memcpy(out, path.macs.data(), path.macs.size());
+  out += path.macs.size();
   if (path.vlan) {
     store_be16(out, 0x8100);
     store_be16(out + 2, path.vlan_tci);
@@ -139,25 +138,25 @@ std::byte* write_ethernet(std::byte* out, const ReturnPath& path) {
 /// Writes an IPv4 header and returns the sum of the pseudo-header. Identification 0 with "don't fragment":
 /// RFC 6864.
 ChecksumSum write_ipv4(std::byte* ip, const ReturnPath& path, std::size_t udp_length, bool offload) {
-  constexpr std::uint8_t head[kIpv4] = {0x45, 0, 0, 0, 0, 0, 0x40, 0, kHopLimit, kProtocolUdp};
-  constexpr ChecksumSum head_sum =
-      word_sum(0x4500) + word_sum(0x4000) + word_sum(kHopLimit << 8 | kProtocolUdp);
-  const auto total = static_cast<std::uint16_t>(kIpv4 + udp_length);
-  std::memcpy(ip, head, sizeof head);
-  store_be16(ip + 2, total);
-  std::memcpy(ip + 12, path.source.data(), 4);
-  std::memcpy(ip + 16, path.destination.data(), 4);
-  const ChecksumSum addresses = ChecksumSum{load_native32(ip + 12)} + load_native32(ip + 16);
-  if (!offload) store_native16(ip + 10, checksum_of(head_sum + word_sum(total) + addresses));
-  return addresses + word_sum(kProtocolUdp) + word_sum(static_cast<std::uint16_t>(udp_length));
+  constexpr std::uint64_t first = 0x45 | std::uint64_t{0x40} << 48;  // and the total length at byte 2
+  constexpr std::uint32_t second = kHopLimit | kProtocolUdp << 8;    // and the checksum at byte 10
+  constexpr ChecksumSum constant_sum = halves(first) + second;
+  const ChecksumSum total = word_sum(static_cast<std::uint16_t>(kIpv4 + udp_length));
+  std::uint64_t addresses;
+  std::memcpy(&addresses, path.addresses.data(), sizeof addresses);
+  const ChecksumSum addresses_sum = halves(addresses);
+  const std::uint32_t checksum = offload ? 0 : checksum_of(constant_sum + total + addresses_sum);
+  store_native64(ip, first | total << 16);
+  store_native32(ip + 8, second | checksum << 16);
+  store_native64(ip + 12, addresses);
+  return addresses_sum + word_sum(kProtocolUdp) + word_sum(static_cast<std::uint16_t>(udp_length));
 }
 
 ChecksumSum write_ipv6(std::byte* ip, const ReturnPath& path, std::size_t udp_length) {
   constexpr std::uint8_t head[8] = {0x60, 0, 0, 0, 0, 0, kProtocolUdp, kHopLimit};
   std::memcpy(ip, head, sizeof head);
   store_be16(ip + 4, static_cast<std::uint16_t>(udp_length));
-  std::memcpy(ip + 8, path.source.data(), 16);
-  std::memcpy(ip + 24, path.destination.data(), 16);
+  std::memcpy(ip + 8, path.addresses.data(), path.addresses.size());
   return pseudo_header_v6(ip + 8, kProtocolUdp, udp_length);
 }
 
@@ -199,16 +198,11 @@ std::size_t write_answer_frame(std::byte* out, const ReturnPath& path, const Ans
                        : write_payload<Layout{true, true}>(payload, fields, body);
   }
 
-  store_be16(udp, path.source_port);
-  store_be16(udp + 2, path.destination_port);
-  store_be16(udp + 4, static_cast<std::uint16_t>(udp_length));
-  if (offload_checksums) {
-    store_native16(udp + 6, fold(pseudo));
-  } else {
-    sum += pseudo + word_sum(path.source_port) + word_sum(path.destination_port) +
-           word_sum(static_cast<std::uint16_t>(udp_length));
-    store_native16(udp + 6, udp_checksum_of(sum));
-  }
+  std::uint32_t ports;
+  std::memcpy(&ports, path.ports.data(), sizeof ports);
+  const ChecksumSum length = word_sum(static_cast<std::uint16_t>(udp_length));
+  const std::uint64_t checksum = offload_checksums ? fold(pseudo) : udp_checksum_of(sum + pseudo + ports + length);
+  store_native64(udp, ports | length << 32 | checksum << 48);
   return static_cast<std::size_t>(payload - out) + payload_size;
 }
 

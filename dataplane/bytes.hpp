@@ -33,5 +33,11 @@ inline void store_be16(std::byte* p, std::uint16_t value) noexcept {
 inline void store_native16(std::byte* p, std::uint16_t value) noexcept {
   std::memcpy(p, &value, sizeof value);
 }
+inline void store_native32(std::byte* p, std::uint32_t value) noexcept {
+  std::memcpy(p, &value, sizeof value);
+}
+inline void store_native64(std::byte* p, std::uint64_t value) noexcept {
+  std::memcpy(p, &value, sizeof value);
+}
 
 }  // namespace pgrid::dataplane

@@ -11,6 +11,7 @@
 #include <cstring>
 
 #include "dataplane/bytes.hpp"
+#include "dataplane/checksum_wide.hpp"
 
 namespace pgrid::dataplane {
 
@@ -26,13 +27,11 @@ constexpr ChecksumSum word_sum(std::uint16_t value) {
   return static_cast<std::uint16_t>(value << 8 | value >> 8);
 }
 
-/// Down to 16 bits, carries added back.
+/// Down to 16 bits, carries added back: the upper half of a number plus itself with its halves changed over is the sum of both
+/// halves, with the carry out of the lower one, which is the carry of the sum.
 [[nodiscard]] constexpr std::uint16_t fold(ChecksumSum sum) noexcept {
-  sum = (sum & 0xffff'ffff) + (sum >> 32);  // at most 33 bits
-  sum = (sum & 0xffff'ffff) + (sum >> 32);  // at most 32 bits
-  sum = (sum & 0xffff) + (sum >> 16);       // at most 17 bits
-  sum = (sum & 0xffff) + (sum >> 16);
-  return static_cast<std::uint16_t>(sum);
+  const auto words = static_cast<std::uint32_t>((sum + std::rotl(sum, 32)) >> 32);
+  return static_cast<std::uint16_t>((words + std::rotl(words, 16)) >> 16);
 }
 
 namespace detail {
@@ -100,12 +99,18 @@ template <bool copy>
 
 /// Sum of `length` bytes that begin at an even offset of whatever is being summed.
 [[nodiscard]] inline ChecksumSum sum_bytes(const std::byte* bytes, std::size_t length) noexcept {
+#if defined(__x86_64__)
+  if (length >= detail::kWideFrom && detail::kHasAvx2) return detail::sum_or_copy_wide<false>(nullptr, bytes, length);
+#endif
   return detail::sum_or_copy<false>(nullptr, bytes, length);
 }
 
 /// Copies and sums in one pass. The ranges do not overlap.
 [[nodiscard]] inline ChecksumSum copy_and_sum(std::byte* to, const std::byte* from,
                                               std::size_t length) noexcept {
+#if defined(__x86_64__)
+  if (length >= detail::kWideFrom && detail::kHasAvx2) return detail::sum_or_copy_wide<true>(to, from, length);
+#endif
   return detail::sum_or_copy<true>(to, from, length);
 }
 

@@ -50,9 +50,52 @@ struct Collected {
   Answer answer;  // of an outcome; of an event reason and body. The body lies in the ring until its `release`
 };
 
+/// A function's "no", or the worker's. False: no worker may say that. A function may give any reason of message-1; those that only
+/// the node can mean (a right, a quota) reach the sender as `declined`, so a function cannot pretend to be the node.
+[[nodiscard]] bool read_no(const abi::WorkerReply& reply, Collected& collected) noexcept;
+/// What is no answer.
+[[nodiscard]] Collected::What check_other(const abi::WorkerReply& reply, Collected& collected) noexcept;
+
+[[nodiscard]] inline Collected::What check_answer(const abi::WorkerReply& reply, const WorkerLink& link,
+                                                  InFlightTable& in_flight, Collected& collected) noexcept {
+  if (reply.kind == static_cast<std::uint8_t>(abi::Kind::answer) && reply.reason == 0) [[likely]] {
+    collected.counter = abi::Counter::answered;
+    collected.answer.reason = abi::Reason::none;
+  } else if (!read_no(reply, collected)) {
+    return Collected::What::malformed;
+  }
+  const auto [verdict, entry] = in_flight.find(reply.to_slot, reply.to_generation);
+  if (verdict == InFlightTable::Verdict::late) [[unlikely]]
+    return Collected::What::late;
+  // A right that this worker, or this process, was never given cannot have been guessed by accident.
+  if (verdict == InFlightTable::Verdict::nonsense || entry->worker != link.worker() ||
+      entry->process != reply.process) [[unlikely]]
+    return Collected::What::malformed;
+  collected.entry = entry;
+  collected.answer.kind = static_cast<abi::Kind>(reply.kind);
+  return Collected::What::outcome;
+}
+
 /// The worker's next record, popped. The caller releases the ring once per burst. `reply` is the copy of its header: what
 /// a send asks for, and what an event says of process and restarts, which is the worker's word.
 /// Both are written in place: copies would wait for the stores that made them.
-void collect(WorkerLink& link, InFlightTable& in_flight, abi::WorkerReply& reply, Collected& collected) noexcept;
+[[gnu::always_inline]] inline void collect(WorkerLink& link, InFlightTable& in_flight, abi::WorkerReply& reply,
+                                           Collected& collected) noexcept {
+  collected.what = Collected::What::nothing;
+  if (!link.readable()) return;
+  const abi::RingRecord record = link.replies.front();
+  if (!record) {
+    if (link.replies.corrupt()) collected.what = Collected::What::corrupt;
+    return;
+  }
+  std::memcpy(&reply, record.data, sizeof reply);
+  link.replies.pop();
+  // Answers of one function are mostly of one size: the entry that the fourth from here names is fetched.
+  in_flight.fetch(link.replies.guess(3 * abi::round_up_64(record.length), offsetof(abi::WorkerReply, to_slot)));
+  collected.what = static_cast<abi::ReplyType>(reply.type) == abi::ReplyType::answer
+                       ? check_answer(reply, link, in_flight, collected)
+                       : check_other(reply, collected);
+  collected.answer.body = {record.data + abi::kRecordHeader, record.length - abi::kRecordHeader};
+}
 
 }  // namespace pgrid::dataplane

@@ -13,7 +13,9 @@ namespace {
   return {counter, abi::Reason::busy, true, &account};
 }
 
-/// One record, as words: its lines are the worker's to read next and nobody's here. `header.length` is body and all.
+/// One record, as words: its lines are the worker's to read next and nobody's here. `header.length` is body and all. A message that
+/// comes alone is stored: it is not there before its stream has ended in memory, and nothing else is done meanwhile.
+template <bool kStreamed>
 [[gnu::always_inline]] inline void write_record(std::byte* record, const abi::WorkerRequest& header,
                                                 std::span<const std::byte> body) noexcept {
   using R = abi::WorkerRequest;
@@ -24,11 +26,19 @@ namespace {
   std::uint64_t id;
   std::memcpy(&id, header.id, sizeof id);
   const std::uint32_t second = header.kind | std::uint32_t{header.hops} << 8 | std::uint32_t{header.reason} << 16;
-  abi::stream_words(record, two(header.length, second), two(header.process, header.reply_slot));
-  abi::stream_words(record + 16, two(header.reply_generation, header.deadline_us), id);
-  abi::stream_words(record + 32, header.label, two(header.rights[0], header.rights[1]));
-  abi::stream_words(record + 48, two(header.rights[2], header.rights[3]), header.dispatched_tsc);
-  abi::stream_lines(record + abi::kRecordHeader, body.data(), body.size());
+  const auto put = [record](std::size_t at, std::uint64_t low, std::uint64_t high) {
+    if constexpr (kStreamed) return abi::stream_words(record + at, low, high);
+    std::memcpy(record + at, &low, sizeof low);
+    std::memcpy(record + at + sizeof low, &high, sizeof high);
+  };
+  put(0, two(header.length, second), two(header.process, header.reply_slot));
+  put(16, two(header.reply_generation, header.deadline_us), id);
+  put(32, header.label, two(header.rights[0], header.rights[1]));
+  put(48, two(header.rights[2], header.rights[3]), header.dispatched_tsc);
+  if constexpr (kStreamed)
+    abi::stream_lines(record + abi::kRecordHeader, body.data(), body.size());
+  else if (!body.empty())
+    std::memcpy(record + abi::kRecordHeader, body.data(), body.size());
 }
 
 /// Made twice, so that the path of messages that carry nothing knows it.
@@ -89,7 +99,10 @@ namespace {
                             .rights = {given[0], given[1], given[2], given[3]},
                             .dispatched_tsc = now_tsc};
   std::memcpy(header.id, message.id.data(), sizeof header.id);
-  write_record(record, header, message.body);
+  if (sender.alone) [[unlikely]]
+    write_record<false>(record, header, message.body);
+  else
+    write_record<true>(record, header, message.body);
   link.requests.commit();
 
   link.unpublished = true;

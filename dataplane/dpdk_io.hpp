@@ -9,6 +9,7 @@
 #include "dataplane/packet_io.hpp"
 #include "drivers/dpdk/mbuf_pool.hpp"
 #include "drivers/dpdk/packet_burst.hpp"
+#include "drivers/dpdk/packet_stash.hpp"
 #include "drivers/dpdk/rx_queue.hpp"
 #include "drivers/dpdk/tsc.hpp"
 #include "drivers/dpdk/tx_queue.hpp"
@@ -41,7 +42,13 @@ class DpdkIo {
   [[nodiscard]] std::uint16_t tx_burst(std::uint16_t port, std::span<Packet> packets) const noexcept {
     return ports_[port].tx.tx_burst(packets);
   }
-  [[nodiscard]] Packet alloc() const noexcept { return answers_->alloc(); }
+  [[nodiscard]] Packet alloc() noexcept {
+    if (Packet kept = stash_.take()) [[likely]]
+      return kept;
+    return answers_->alloc();
+  }
+  void keep(dpdk::PacketBurst& burst) noexcept { stash_.keep(burst); }
+  void give_back() noexcept { stash_.give_back(); }
 
   [[nodiscard]] bool offloads_checksums(std::uint16_t port) const noexcept {
     return ports_[port].offloads_checksums;
@@ -72,6 +79,7 @@ class DpdkIo {
     }
   }
   const dpdk::MbufPool* answers_;
+  dpdk::PacketStash stash_;
   std::uint16_t nb_ports_ = 0;
   std::array<DpdkPort, kPortsMax> ports_{};
 };

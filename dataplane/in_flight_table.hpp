@@ -42,6 +42,7 @@ struct Sender {
   const Frame* frame = nullptr;           // of the wire: what brought it, and where
   const PortIdentity* port = nullptr;
   std::uint16_t port_id = 0;
+  bool alone = false;                     // no more than a few came with it
 };
 
 struct alignas(64) InFlight {
@@ -100,6 +101,13 @@ class InFlightTable {
     entry.next_free = free_head_;
     free_head_ = index_of(entry);
     if (--in_use_ == 0) swept_end_ = 0;
+  }
+
+  /// Brings an entry nearer before `find`. Any number is safe.
+  void fetch(std::uint32_t slot) const noexcept {
+    const InFlight* entry = &entries_[slot & (size_ - 1)];  // entries are the low bits
+    __builtin_prefetch(entry, 1);
+    __builtin_prefetch(reinterpret_cast<const std::byte*>(entry) + 64);
   }
 
   enum class Verdict : std::uint8_t {

@@ -25,6 +25,8 @@ inline constexpr std::uint32_t kTxBacklog = 8 * abi::kBurst;
 inline constexpr std::uint32_t kBurstsPerTurn = 4;
 inline constexpr std::uint32_t kRepliesPerTurn =
     kBurstsPerTurn * abi::kBurst;  // per worker: what so many requests bring back
+/// Received at once, from which on their records go past the cache (abi/shared/stream.hpp).
+inline constexpr std::uint32_t kStreamedFrom = 8;
 inline constexpr std::uint32_t kControlPerTurn = abi::kBurst;  // requests of control
 inline constexpr std::uint32_t kSettledPerTurn =
     2 * abi::kBurst;  // answers for what a dead worker had: 4,096 in 64 turns
@@ -76,7 +78,8 @@ constexpr std::uint32_t rx_mbufs(std::uint32_t ports, std::uint32_t poll_cores,
   std::uint32_t sum = held_by_drivers;
   sum += ports * poll_cores * kRxDescriptors;                 // the driver's rings are always full
   sum += ports * poll_cores * abi::kBurst;                    // in a poll core's hands
-  sum += ports * poll_cores * (kTxDescriptors + kTxBacklog);  // answers made in place, not sent yet
+  sum += poll_cores * kBurstsPerTurn * abi::kBurst;           // kept there for answers (dpdk::PacketStash)
+  sum += ports * poll_cores * (kTxDescriptors + kTxBacklog);  // answers in such mbufs, not sent yet
   sum += (poll_cores + 1) * kCacheHeld;                       // caches: poll cores and the main lcore
   return sum;
 }

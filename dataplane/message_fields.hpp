@@ -12,6 +12,10 @@
 
 #include "abi/wire/message_generated.h"
 
+#if defined(__x86_64__)
+#include <emmintrin.h>
+#endif
+
 namespace pgrid::dataplane {
 
 /// Offsets from the FlatBuffer's first byte; 0: the message has no such field. Every one that is set may be read.
@@ -53,7 +57,10 @@ class TableReader {
   /// A vector of elements of `size` bytes. `at`: where its count lies, or 0.
   [[nodiscard]] bool vector(std::uint32_t slot, std::uint32_t size, std::uint32_t& at) const noexcept {
     std::uint32_t place = 0;
-    if (!field(slot, 4, 4, place)) return false;
+    return field(slot, 4, 4, place) && follow(place, size, at);
+  }
+  /// The same for a field that was found at `place`, or not (0).
+  [[nodiscard]] bool follow(std::uint32_t place, std::uint32_t size, std::uint32_t& at) const noexcept {
     at = 0;
     if (place == 0) return true;
     const std::uint32_t distance = read<std::uint32_t>(place);
@@ -65,6 +72,40 @@ class TableReader {
     at = begin;
     return true;
   }
+
+#if defined(__x86_64__)
+  /// All fields at once, vectors where their offsets lie. False: look at them one by one, this says nothing. Takes the tables that
+  /// senders make, with a vtable that names every field. Offsets are 16 bits, and so is each place while nothing saturates.
+  [[nodiscard]] bool all_fields(MessageFields& fields) noexcept {
+    using M = wire::Message;
+    static_assert(M::VT_KIND == 4 && M::VT_TO == 6 && M::VT_REPLY_TO == 8 && M::VT_ID == 10 && M::VT_DEADLINE_US == 12 &&
+                  M::VT_REASON == 14 && M::VT_RIGHTS == 16 && M::VT_BODY == 18 && sizeof(wire::Right) == 24 &&
+                  sizeof(wire::Id) == 8);
+    constexpr std::uint32_t kVtable = 20;
+    if (size_ < kVtable + 4 || size_ > 0x7fff) return false;
+    table_ = read<std::uint32_t>(0);
+    if (table_ == 0 || (table_ & 3) != 0 || table_ > size_ - 4) return false;
+    vtable_ = table_ - read<std::uint32_t>(table_);
+    if ((vtable_ & 1) != 0 || vtable_ > size_ - kVtable) return false;
+    vtable_size_ = read<std::uint16_t>(vtable_);
+    if (vtable_size_ < kVtable || (vtable_size_ & 1) != 0 || !fits(vtable_, vtable_size_)) return false;
+
+    const __m128i offsets = _mm_loadu_si128(reinterpret_cast<const __m128i*>(bytes_ + vtable_ + 4));
+    const __m128i none = _mm_cmpeq_epi16(offsets, _mm_setzero_si128());
+    const __m128i at = _mm_adds_epu16(offsets, _mm_set1_epi16(static_cast<short>(table_)));
+    const __m128i last = _mm_sub_epi16(_mm_set1_epi16(static_cast<short>(size_)), _mm_setr_epi16(1, 24, 24, 8, 4, 2, 4, 4));
+    const __m128i outside = _mm_or_si128(_mm_subs_epu16(at, last), _mm_and_si128(at, _mm_setr_epi16(0, 3, 3, 0, 3, 1, 3, 3)));
+    const __m128i wrong = _mm_andnot_si128(none, outside);
+    if (_mm_movemask_epi8(_mm_cmpeq_epi16(wrong, _mm_setzero_si128())) != 0xffff) return false;
+
+    static_assert(sizeof fields == 32 && offsetof(MessageFields, deadline_us) == 16 && offsetof(MessageFields, body) == 28);
+    const __m128i places = _mm_andnot_si128(none, at);
+    auto* out = reinterpret_cast<__m128i*>(&fields);
+    _mm_storeu_si128(out, _mm_unpacklo_epi16(places, _mm_setzero_si128()));
+    _mm_storeu_si128(out + 1, _mm_unpackhi_epi16(places, _mm_setzero_si128()));
+    return true;
+  }
+#endif
 
  private:
   /// As flatbuffers::Verifier::Verify: a range as long as the whole buffer is none of its parts.
@@ -95,6 +136,10 @@ class TableReader {
 [[nodiscard]] inline bool find_fields(std::span<const std::uint8_t> content, MessageFields& fields) noexcept {
   using M = wire::Message;
   detail::TableReader table(content);
+#if defined(__x86_64__)
+  if (table.all_fields(fields)) [[likely]]
+    return table.follow(fields.rights, sizeof(wire::Right), fields.rights) && table.follow(fields.body, 1, fields.body);
+#endif
   return table.start() && table.field(M::VT_KIND, 1, 1, fields.kind) &&
          table.field(M::VT_TO, sizeof(wire::Right), 4, fields.to) &&
          table.field(M::VT_REPLY_TO, sizeof(wire::Right), 4, fields.reply_to) &&

@@ -27,7 +27,7 @@ concept PacketLike = std::movable<P> && requires(P& packet, const P& constant, s
 
 template <typename T>
 concept PacketIo = PacketLike<typename T::Packet> &&
-                   requires(T& io, typename T::Packet& packet, std::uint16_t port,
+                   requires(T& io, typename T::Packet& packet, decltype(io.rx_burst(0))& burst, std::uint16_t port,
                             std::span<typename T::Packet> packets, const ReturnPath& path) {
                      { io.nb_ports() } -> std::same_as<std::uint16_t>;
                      { io.identity(port) } -> std::same_as<const PortIdentity&>;
@@ -37,7 +37,9 @@ concept PacketIo = PacketLike<typename T::Packet> &&
                      { io.tx_burst(port, packets) } -> std::same_as<std::uint16_t>;
                      {
                        io.alloc()
-                     } -> std::same_as<typename T::Packet>;  // from the reserve for answers; empty: none left
+                     } -> std::same_as<typename T::Packet>;  // one that was kept, or of the reserve for answers; empty: none left
+                     io.keep(burst);  // for `alloc`: some of what was not moved out of it
+                     io.give_back();  // what is kept
                      { io.offloads_checksums(port) } -> std::same_as<bool>;
                      io.ask_for_checksums(packet, path);  // REQUIRES: offloads_checksums
                      { io.ip_checksum(packet) } -> std::same_as<ChecksumStatus>;

@@ -90,6 +90,7 @@ class PollCore {
   void refuse_protocol(const Frame& frame, std::uint16_t port) noexcept;
   void refuse_control(const abi::ControlRequest& request, const Refusal& refusal) noexcept;
 
+  void settle_here(InFlight& entry, abi::Counter outcome, const Answer& answer) noexcept;
   void settle(InFlight& entry, abi::Counter outcome, const Answer& answer) noexcept;
   void account_for(const InFlight& entry, abi::Counter outcome) noexcept;
   [[nodiscard]] std::uint32_t latency_bucket(std::uint64_t ticks) noexcept;
@@ -117,6 +118,7 @@ class PollCore {
   template <typename Write>
   std::size_t send_fresh(const ReturnPath& path, Write write) noexcept;
   void send(Packet&& packet, std::uint16_t port) noexcept;
+  [[nodiscard]] bool make_room(std::uint16_t port) noexcept;
 
   void count(abi::Counter counter, std::uint64_t n = 1) noexcept { dataplane::count(stats_, counter, n); }
 

@@ -30,7 +30,7 @@ std::uint32_t PollCore<Io>::collect_replies(WorkerLink& link) noexcept {
         if (carries_rights(reply)) [[unlikely]]
           more = settle_carrying(link, reply, collected);
         else
-          settle(*collected.entry, collected.counter, collected.answer);
+          settle_here(*collected.entry, collected.counter, collected.answer);
         break;
       case Collected::What::late:
         count(abi::Counter::late_reply);
@@ -102,9 +102,10 @@ std::uint32_t PollCore<Io>::sweep(std::uint32_t budget) noexcept {
   return nb;
 }
 
-/// The one outcome of a dispatched message: counted, answered, and its send-once right consumed.
+/// The one outcome of a dispatched message: counted, answered, and its send-once right consumed. Inline where workers' answers
+/// are taken.
 template <PacketIo Io>
-void PollCore<Io>::settle(InFlight& entry, abi::Counter outcome, const Answer& answer) noexcept {
+[[gnu::always_inline]] inline void PollCore<Io>::settle_here(InFlight& entry, abi::Counter outcome, const Answer& answer) noexcept {
   count(outcome);
   account_for(entry, outcome);
   if (outcome != abi::Counter::no_answer && outcome != abi::Counter::process_failed)
@@ -126,9 +127,14 @@ void PollCore<Io>::settle(InFlight& entry, abi::Counter outcome, const Answer& a
   in_flight_.release(entry);
 }
 
+template <PacketIo Io>
+[[gnu::noinline]] void PollCore<Io>::settle(InFlight& entry, abi::Counter outcome, const Answer& answer) noexcept {
+  settle_here(entry, outcome, answer);
+}
+
 /// Messages of one burst have the same latency, because the clock is read once per turn: it is worked out once for them.
 template <PacketIo Io>
-std::uint32_t PollCore<Io>::latency_bucket(std::uint64_t ticks) noexcept {
+[[gnu::always_inline]] inline std::uint32_t PollCore<Io>::latency_bucket(std::uint64_t ticks) noexcept {
   if (ticks != latency_ticks_) {
     latency_ticks_ = ticks;
     latency_bucket_ = abi::latency_bucket(rate_.ns_of_ticks(ticks));
@@ -153,7 +159,7 @@ template <PacketIo Io>
 
 /// Writes the outcome on the right's line, unless the slot has been given to another right since.
 template <PacketIo Io>
-void PollCore<Io>::account_for(const InFlight& entry, abi::Counter outcome) noexcept {
+[[gnu::always_inline]] inline void PollCore<Io>::account_for(const InFlight& entry, abi::Counter outcome) noexcept {
   abi::RightAccount* account = authorizer_.account_of(entry.right_slot, entry.right_generation);
   if (account == nullptr) return;
   account->in_flight.store(account->in_flight.load(std::memory_order_relaxed) - 1, std::memory_order_relaxed);

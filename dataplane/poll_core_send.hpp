@@ -85,7 +85,7 @@ template <typename Write>
 }
 
 template <PacketIo Io>
-void PollCore<Io>::send_answer(const ReturnPath& path, const AnswerFields& fields,
+[[gnu::always_inline]] inline void PollCore<Io>::send_answer(const ReturnPath& path, const AnswerFields& fields,
                                std::span<const std::byte> body) noexcept {
   (void)send_fresh(path, [&](std::byte* out, bool offload) {
     return write_answer_frame(out, path, fields, body, offload);
@@ -93,18 +93,22 @@ void PollCore<Io>::send_answer(const ReturnPath& path, const AnswerFields& field
 }
 
 template <PacketIo Io>
-void PollCore<Io>::send(Packet&& packet, std::uint16_t port) noexcept {
-  TxBacklog<Packet>& backlog = tx_[port];
-  if (backlog.full()) [[unlikely]] {
-    const std::uint32_t sent =
-        backlog.flush([&](std::span<Packet> packets) { return io_.tx_burst(port, packets); });
-    count(abi::Counter::tx_packets, sent);
-    if (backlog.full()) {  // the port is slower than its node: waiting for it would stop everything else
-      Packet dropped = std::move(packet);
-      return count(abi::Counter::tx_full);
-    }
+[[gnu::always_inline]] inline void PollCore<Io>::send(Packet&& packet, std::uint16_t port) noexcept {
+  if (tx_[port].full() && !make_room(port)) [[unlikely]] {
+    Packet dropped = std::move(packet);
+    return count(abi::Counter::tx_full);
   }
-  backlog.push(std::move(packet));
+  tx_[port].push(std::move(packet));
+}
+
+/// False: the port is slower than its node, and waiting for it would stop everything else.
+template <PacketIo Io>
+[[gnu::noinline]] bool PollCore<Io>::make_room(std::uint16_t port) noexcept {
+  TxBacklog<Packet>& backlog = tx_[port];
+  const std::uint32_t sent =
+      backlog.flush([&](std::span<Packet> packets) { return io_.tx_burst(port, packets); });
+  count(abi::Counter::tx_packets, sent);
+  return !backlog.full();
 }
 
 template <PacketIo Io>

@@ -34,6 +34,7 @@ bool PollCore<Io>::turn() noexcept {
   stages_.mark(abi::PollStage::publish);
   work += transmit();  // tx
   stages_.end_turn(work != 0);
+  if (work == 0) io_.give_back();  // who idles holds no mbufs
   stats_.in_flight.store(in_flight_.in_use(), std::memory_order_relaxed);
   // Release: who sees this turn counted knows that no slot it read is still in use
   // (revoke, DESIGN section 4).
@@ -67,6 +68,8 @@ std::uint32_t PollCore<Io>::receive_all() noexcept {
       nb += taken;
     }
   }
+  if (nb != 0)
+    for (WorkerLink& link : workers_) link.publish();
   return nb;
 }
 
@@ -89,9 +92,14 @@ std::uint32_t PollCore<Io>::receive(std::uint16_t port) noexcept {
     if (parse(packets[i], port, scratch_[i], arrivals_[nb_arrivals])) ++nb_arrivals;
   }
   stages_.mark(abi::PollStage::parse, packets.size());
+  // What the burst before this one dispatched has reached memory meanwhile, so that nobody waits for it here.
+  for (WorkerLink& link : workers_) link.publish();
   std::uint64_t nb_dispatched = 0;
   for (const Arrival& arrival : std::span(arrivals_, nb_arrivals)) {
-    const Sender sender{.frame = &arrival.frame.frame, .port = &io_.identity(port), .port_id = port};
+    const Sender sender{.frame = &arrival.frame.frame,
+                        .port = &io_.identity(port),
+                        .port_id = port,
+                        .alone = packets.size() < kStreamedFrom};
     const std::optional<Refusal> refusal = admit(arrival.message.message, sender);
     if (refusal) [[unlikely]] {
       refuse_wire(arrival, port, *refusal);
@@ -102,8 +110,8 @@ std::uint32_t PollCore<Io>::receive(std::uint16_t port) noexcept {
     }
   }
   count(abi::Counter::dispatched, nb_dispatched);
-  for (WorkerLink& link : workers_) link.publish();
   stages_.mark(abi::PollStage::admit, nb_arrivals);
+  io_.keep(burst);
   return static_cast<std::uint32_t>(packets.size());
 }
 
@@ -240,6 +248,7 @@ void PollCore<Io>::finish() noexcept {
   for (std::uint32_t i = 0; i < kLastTries && transmit() != 0; ++i) {
   }
   for (TxBacklog<Packet>& backlog : tx_) count(abi::Counter::tx_full, backlog.clear());
+  io_.give_back();
   stats_.in_flight.store(0, std::memory_order_relaxed);
 }
 

@@ -2,26 +2,26 @@
 #pragma once
 
 #include <array>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <type_traits>
 
+#include "dataplane/bytes.hpp"
 #include "dataplane/frame.hpp"
 
 namespace pgrid::dataplane {
 
-/// Addresses are as they stand in the answer: its source is us. Kept in the in-flight entry.
+/// Kept in the in-flight entry, as it will stand in the answer, whose source is us: in network order, and side by side what lies
+/// side by side there, so that a header is copied in a few words.
 struct ReturnPath {
-  std::array<std::uint8_t, 16> source;  // network order; IPv4 uses the first 4 bytes, the rest means nothing
-  std::array<std::uint8_t, 16> destination;
-  MacAddress source_mac;
-  MacAddress destination_mac;
-  std::uint16_t source_port;  // host order
-  std::uint16_t destination_port;
-  std::uint16_t vlan_tci;   // host order
-  std::uint16_t port_id;    // of the NIC port
-  std::uint8_t ip_version;  // 4 or 6
+  std::array<std::uint8_t, 32> addresses;  // source, then destination: 4 bytes each, or 16 of IPv6
+  std::array<std::uint8_t, 12> macs;       // destination, then source
+  std::array<std::uint8_t, 4> ports;       // source, then destination
+  std::uint16_t vlan_tci;                  // host order
+  std::uint16_t port_id;                   // of the NIC port
+  std::uint8_t ip_version;                 // 4 or 6
   bool vlan;
 };
 static_assert(sizeof(ReturnPath) <= 56 && std::is_trivially_copyable_v<ReturnPath>);
@@ -32,16 +32,16 @@ static_assert(sizeof(ReturnPath) <= 56 && std::is_trivially_copyable_v<ReturnPat
 inline void set_return_path(ReturnPath& path, const Frame& frame, const PortIdentity& port,
                             std::uint16_t port_id) noexcept {
   if (frame.ip_version == 4) [[likely]] {
-    std::memcpy(path.source.data(), frame.destination_address().data(), 4);
-    std::memcpy(path.destination.data(), frame.source_address().data(), 4);
+    const std::uint64_t turned = std::rotl(load_native64(frame.source_address().data()), 32);
+    std::memcpy(path.addresses.data(), &turned, sizeof turned);
   } else {
-    std::memcpy(path.source.data(), frame.destination_address().data(), 16);
-    std::memcpy(path.destination.data(), frame.source_address().data(), 16);
+    std::memcpy(path.addresses.data(), frame.destination_address().data(), 16);
+    std::memcpy(path.addresses.data() + 16, frame.source_address().data(), 16);
   }
-  path.source_mac = port.mac;
-  std::memcpy(path.destination_mac.data(), frame.source_mac().data(), 6);
-  path.source_port = frame.destination_port();
-  path.destination_port = frame.source_port();
+  std::memcpy(path.macs.data(), frame.source_mac().data(), 6);
+  std::memcpy(path.macs.data() + 6, port.mac.data(), 6);
+  const std::uint32_t turned_ports = std::rotl(load_native32(frame.l4()), 16);
+  std::memcpy(path.ports.data(), &turned_ports, sizeof turned_ports);
   path.vlan_tci = frame.vlan_tci;
   path.port_id = port_id;
   path.ip_version = frame.ip_version;

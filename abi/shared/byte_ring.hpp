@@ -133,7 +133,7 @@ struct RingRecord {
 template <std::uint32_t kLongest>
 class BasicRingConsumer {
  public:
-  static constexpr std::uint64_t kFetchAhead = 8 * 128;  // bytes: eight messages of 64 bytes
+  static constexpr std::uint64_t kFetchAhead = 8 * 128;  // bytes: eight messages of 64 bytes, or two of the longer ones
 
   BasicRingConsumer() = default;
   /// As RingProducer's constructor. `at_tail` skips what is there: for an end that was lost and starts afresh.
@@ -174,9 +174,18 @@ class BasicRingConsumer {
 
   /// Goes past the record that `front` gave. Its bytes stay until `release`.
   void pop() noexcept {
-    fetch(head_ + kFetchAhead, head_ + kFetchAhead + size_);
+    const std::uint64_t ahead = size_ <= kFetchAhead / 2 ? kFetchAhead : 2 * size_;
+    fetch(head_ + ahead, head_ + ahead + size_);
     head_ += size_;
     size_ = 0;
+  }
+
+  /// A word of the record that lies so many bytes ahead, if one begins there: for guessing what to fetch. 0: nothing is published
+  /// there. REQUIRES: a multiple of 64, and an offset below 64.
+  [[nodiscard]] std::uint32_t guess(std::uint64_t ahead, std::uint32_t offset) const noexcept {
+    if (tail_ - head_ <= ahead) return 0;
+    const std::byte* at = data_ + ((head_ + ahead) & (capacity_ - 1)) + offset;
+    return std::atomic_ref(*reinterpret_cast<std::uint32_t*>(const_cast<std::byte*>(at))).load(std::memory_order_relaxed);
   }
 
   /// Gives the space of all popped records back. Pairs with the acquire in RingProducer.

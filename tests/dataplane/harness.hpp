@@ -130,6 +130,8 @@ class TestIo {
     --nic_->fresh_left;
     return Packet(*nic_, {});
   }
+  void keep(Burst&) {}
+  void give_back() {}
   [[nodiscard]] bool offloads_checksums(std::uint16_t) const { return false; }
   void ask_for_checksums(Packet&, const dataplane::ReturnPath&) {}
   [[nodiscard]] dataplane::ChecksumStatus ip_checksum(const Packet&) const {

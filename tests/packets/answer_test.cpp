@@ -115,11 +115,11 @@ INSTANTIATE_TEST_SUITE_P(All, Answers,
 TEST(ReturnPath, TurnsTheRequestRound) {
   const ReturnPath path = path_to_client({6, true});
   EXPECT_EQ(path.ip_version, 6);
-  EXPECT_EQ(path.source, kNodeIpv6);
-  EXPECT_EQ(path.destination, kClientIpv6);
-  EXPECT_EQ(path.source_port, 4646);
-  EXPECT_EQ(path.destination_port, kClientPort);
-  EXPECT_EQ(path.destination_mac, kClientMac);
+  EXPECT_TRUE(std::ranges::equal(std::span(path.addresses).first(16), kNodeIpv6));
+  EXPECT_TRUE(std::ranges::equal(std::span(path.addresses).last(16), kClientIpv6));
+  EXPECT_EQ(path.ports[0] << 8 | path.ports[1], 4646);
+  EXPECT_EQ(path.ports[2] << 8 | path.ports[3], kClientPort);
+  EXPECT_TRUE(std::ranges::equal(std::span(path.macs).first(6), kClientMac));
   EXPECT_EQ(path.port_id, 3);
   EXPECT_EQ(path.vlan_tci, 0x6064);
 }

@@ -44,12 +44,21 @@ TEST(Checksum, AddsCarriesBack) {
 }
 
 TEST(Checksum, CopyingSumsTheSameAndCopiesExactly) {
-  const auto bytes = noise(200);
-  for (std::size_t length = 0; length <= 150; ++length) {
-    std::vector<std::byte> to(200, std::byte{0xee});
+  const auto bytes = noise(400);
+  for (std::size_t length = 0; length <= 300; ++length) {
+    std::vector<std::byte> to(400, std::byte{0xee});
     ASSERT_EQ(fold(copy_and_sum(to.data(), bytes.data(), length)), fold(sum_bytes(bytes.data(), length)));
     ASSERT_TRUE(std::equal(to.begin(), to.begin() + static_cast<std::ptrdiff_t>(length), bytes.begin()));
     ASSERT_EQ(to[length], std::byte{0xee});
+  }
+}
+
+TEST(Checksum, NarrowVectorsSayTheSameAsWideOnes) {
+  const auto bytes = noise(1600);
+  for (std::size_t length = 0; length < 1500; length += length < 160 ? 1 : 31) {
+    std::vector<std::byte> to(1600);
+    ASSERT_EQ(fold(detail::sum_or_copy<true>(to.data(), bytes.data(), length)), fold(sum_bytes(bytes.data(), length)));
+    ASSERT_TRUE(std::equal(to.begin(), to.begin() + static_cast<std::ptrdiff_t>(length), bytes.begin()));
   }
 }
 

@@ -64,6 +64,8 @@ class MemoryIo {
   Packet alloc() { return Packet(Bytes{}); }
   [[nodiscard]] bool offloads_checksums(std::uint16_t) const { return false; }
   void ask_for_checksums(Packet&, const dataplane::ReturnPath&) {}
+  void keep(auto&) {}
+  void give_back() {}
   dataplane::ChecksumStatus ip_checksum(const Packet&) const { return dataplane::ChecksumStatus::unknown; }
   dataplane::ChecksumStatus l4_checksum(const Packet&) const { return dataplane::ChecksumStatus::unknown; }
   void prefetch(const Packet&) const {}

@@ -15,6 +15,7 @@
 #include "drivers/dpdk/eth_port.hpp"
 #include "drivers/dpdk/lcore.hpp"
 #include "drivers/dpdk/mbuf_pool.hpp"
+#include "drivers/dpdk/packet_stash.hpp"
 #include "drivers/dpdk/telemetry.hpp"
 #include "drivers/dpdk/tsc.hpp"
 
@@ -187,6 +188,69 @@ TEST_F(NullPort, EmptyPoolGivesEmptyPackets) {
   EXPECT_EQ(pool->in_use(), kMbufs);
   rte_mbuf* mbufs[2];
   EXPECT_FALSE(pool->alloc_bulk(mbufs, 2));
+}
+
+TEST_F(NullPort, StashKeepsWhatIsLeftOfABurstAsFreshPackets) {
+  Result<EthPort> port = open("net_null_stash,size=64");
+  ASSERT_TRUE(port && port->start());
+  PacketStash stash;
+  EXPECT_FALSE(stash.take());
+  {
+    PacketBurst burst = port->rx_queue(0).rx_burst();
+    ASSERT_EQ(burst.size(), kBurstMax);
+    burst[0].mbuf()->ol_flags = RTE_MBUF_F_RX_VLAN | RTE_MBUF_F_RX_L4_CKSUM_GOOD;
+    burst[0].mbuf()->data_off = 0;
+    const Packet elsewhere = std::move(burst[1]);
+    stash.keep(burst);
+    EXPECT_EQ(stash.size(), kBurstMax - 1u);
+    burst.clear();
+    EXPECT_EQ(pool->in_use(), kBurstMax) << "kept, not freed";
+  }
+  EXPECT_EQ(pool->in_use(), kBurstMax - 1u);
+  while (Packet packet = stash.take()) {
+    EXPECT_EQ(packet.data_length(), 0);
+    EXPECT_EQ(packet.tailroom(), 2048);
+    EXPECT_EQ(packet.mbuf()->ol_flags, 0u);
+    EXPECT_EQ(packet.l4_checksum(), RxChecksumStatus::unknown);
+  }
+  EXPECT_EQ(pool->in_use(), 0u);
+}
+
+TEST_F(NullPort, StashKeepsNoMoreThanItHolds) {
+  Result<EthPort> port = open("net_null_stash,size=64");
+  ASSERT_TRUE(port && port->start());
+  PacketStash stash;
+  for (int i = 0; i < 5; ++i) {
+    PacketBurst burst = port->rx_queue(0).rx_burst();
+    stash.keep(burst);
+  }
+  EXPECT_EQ(stash.size(), PacketStash::kCapacity);
+  EXPECT_EQ(pool->in_use(), PacketStash::kCapacity) << "the fifth burst was freed";
+  stash.give_back();
+  EXPECT_EQ(stash.size(), 0u);
+  EXPECT_EQ(pool->in_use(), 0u);
+  {
+    PacketStash other;
+    PacketBurst burst = port->rx_queue(0).rx_burst();
+    other.keep(burst);
+    const PacketStash copied(other);  // as a poll core takes its ports
+    EXPECT_EQ(copied.size(), 0u);
+    EXPECT_EQ(other.size(), kBurstMax);
+  }
+  EXPECT_EQ(pool->in_use(), 0u);
+}
+
+TEST_F(NullPort, StashLeavesChainsAndSharedBuffers) {
+  PacketBurst burst;
+  for (int i = 0; i < 3; ++i) burst.push(pool->alloc());
+  ASSERT_EQ(rte_pktmbuf_chain(burst[0].mbuf(), Packet::release(pool->alloc())), 0);  // two segments
+  rte_mbuf_refcnt_update(burst[1].mbuf(), 1);                                        // two owners
+  const Packet other_owner(burst[1].mbuf());
+  PacketStash stash;
+  stash.keep(burst);
+  EXPECT_EQ(stash.size(), 1u);
+  EXPECT_TRUE(burst[0] && burst[1]);
+  EXPECT_FALSE(burst[2]);
 }
 
 TEST_F(NullPort, TxChecksumRequestNamesTheHeaders) {
