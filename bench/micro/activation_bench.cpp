@@ -148,7 +148,7 @@ void ActivationOfMany(benchmark::State& state) {
 void ActivationCold(benchmark::State& state) {
   Bench bench(1);
   bench::Cold cold;
-  bench::Sum time;
+  bench::Timing time;
   const auto burst = static_cast<std::uint32_t>(state.range(0));
   for (auto _ : state) {
     for (std::uint32_t i = 0; i < burst; ++i) bench.request(0);

@@ -65,7 +65,7 @@ void write_right(test::Harness& node, std::uint32_t rate) {
 
 void report(benchmark::State& state, const PathStages& path, std::initializer_list<Part> parts) {
   for (const Part part : parts)
-    state.counters[kPartNames[static_cast<std::size_t>(part)]] = path.sum(part).ns_each();
+    state.counters[kPartNames[static_cast<std::size_t>(part)]] = path.timing(part).ns_each();
 }
 
 constexpr auto kNothing = [](Part) {};
@@ -177,30 +177,37 @@ void whole(benchmark::State& state) {
   for (int i = 0; i < 1000; ++i) core.turn();
   const std::uint64_t answered = count_of(abi::Counter::answered);
   const std::uint64_t received = count_of(abi::Counter::rx_packets);
-  Sum time;
-  const std::uint64_t began = ticks_now();
-  for (auto _ : state) core.turn();
+  constexpr int kTurns = 32;  // a sample: one turn may answer what others have received
+  Timing time;
+  for (auto _ : state) {
+    const std::uint64_t before = count_of(abi::Counter::answered);
+    const std::uint64_t began = ticks_now();
+    for (int i = 0; i < kTurns; ++i) core.turn();
+    time.add(began, count_of(abi::Counter::answered) - before);
+  }
   const std::uint64_t n = count_of(abi::Counter::answered) - answered;
   if (n == 0) return state.SkipWithError("nothing was answered");
-  time.add(began, n);
   state.counters["whole"] = time.ns_each();
   state.counters["received_per_answer"] =
       static_cast<double>(count_of(abi::Counter::rx_packets) - received) / static_cast<double>(n);
 }
-BENCHMARK(whole)->Name("whole/two_cores")->Iterations(8000);
+BENCHMARK(whole)->Name("whole/two_cores")->Iterations(250);
 
 void idle_turn(benchmark::State& state) {
   test::Harness node(kGeometry);
   auto core = poll_core(node, *g_silent);
   node.attach_worker();
-  Sum time;
+  Timing time;
+  constexpr int kTurns = 32;
   core.turn();
-  const std::uint64_t began = ticks_now();
-  for (auto _ : state) core.turn();
-  time.add(began, static_cast<std::uint64_t>(state.iterations()));
+  for (auto _ : state) {
+    const std::uint64_t began = ticks_now();
+    for (int i = 0; i < kTurns; ++i) core.turn();
+    time.add(began, kTurns);
+  }
   state.counters["idle_turn"] = time.ns_each();
 }
-BENCHMARK(idle_turn)->Iterations(100000);
+BENCHMARK(idle_turn)->Iterations(3000);
 
 /// Runs the benches over two ports: one that plays `frames` over and over, and one that receives nothing. The error, or empty.
 std::string run(const std::filesystem::path& frames) {

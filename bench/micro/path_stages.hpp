@@ -69,6 +69,7 @@ class PathStages {
     now_ = dataplane::DpdkIo::tsc();
     for (std::uint32_t burst = 0; burst < dataplane::kBurstsPerTurn; ++burst)
       if (!receive(cool)) return false;
+    publish(cool);
     wait(kTurn);
     return take_back(cool);
   }
@@ -99,9 +100,9 @@ class PathStages {
     return send(cool) == abi::kBurst;
   }
 
-  [[nodiscard]] const Sum& sum(Part part) const { return sums_[static_cast<std::size_t>(part)]; }
+  [[nodiscard]] const Timing& timing(Part part) const { return timings_[static_cast<std::size_t>(part)]; }
   void forget() {
-    for (Sum& sum : sums_) sum = {};
+    for (Timing& timing : timings_) timing = {};
   }
 
   // For flushing.
@@ -116,7 +117,7 @@ class PathStages {
   using Authorized = std::expected<const dataplane::AuthorizedMessage*, dataplane::Refusal>;
 
   abi::PollCoreStats& stats() { return node_.stats.poll_core(0); }
-  void add(Part part, std::uint64_t began, std::uint64_t times) { sums_[static_cast<std::size_t>(part)].add(began, times); }
+  void add(Part part, std::uint64_t began, std::uint64_t times) { timings_[static_cast<std::size_t>(part)].add(began, times); }
 
   template <typename Cool>
   bool parse(Cool cool, dpdk::PacketBurst& burst) {
@@ -162,7 +163,9 @@ class PathStages {
     std::uint64_t began = ticks_now();
     dpdk::PacketBurst burst = io_.rx_burst(0);
     add(Part::rx, began, burst.size());
-    if (!parse(cool, burst) || !authorize(cool, /*lets_in=*/true)) return false;
+    if (!parse(cool, burst)) return false;
+    publish(cool);  // what the burst before this one dispatched
+    if (!authorize(cool, /*lets_in=*/true)) return false;
     cool(Part::dispatch);
     began = ticks_now();
     for (std::uint32_t i = 0; i < abi::kBurst; ++i) {
@@ -170,18 +173,24 @@ class PathStages {
       if (dataplane::dispatch(**authorized_[i], sender, link_, in_flight_, rate_, now_)) return false;
     }
     add(Part::dispatch, began, abi::kBurst);
-    cool(Part::publish);
-    began = ticks_now();
-    link_.publish();
-    add(Part::publish, began, abi::kBurst);
     free(cool, burst);
     return true;
+  }
+
+  template <typename Cool>
+  void publish(Cool cool) {
+    cool(Part::publish);
+    const bool has_records = link_.unpublished;
+    const std::uint64_t began = ticks_now();
+    link_.publish();
+    add(Part::publish, began, has_records ? abi::kBurst : 0);
   }
 
   template <typename Cool>
   void free(Cool cool, dpdk::PacketBurst& burst) {
     cool(Part::free);
     const std::uint64_t began = ticks_now();
+    io_.keep(burst);
     burst.clear();
     add(Part::free, began, abi::kBurst);
   }
@@ -259,7 +268,7 @@ class PathStages {
   abi::WorkerReply reply_;
   std::vector<dataplane::Collected> collected_{kTurn};
   dataplane::TxBacklog<dpdk::Packet> backlog_;
-  Sum sums_[kParts];
+  Timing timings_[kParts];
   std::vector<dataplane::InFlight*> entries_;
   std::vector<const std::byte*> frames_;
 

@@ -25,7 +25,7 @@ constexpr std::uint32_t kCapacity = dataplane::kRequestRing;
 constexpr std::uint32_t kBurst = abi::kBurst;
 
 struct Times {
-  Sum write, publish, read, release;
+  Timing write, publish, read, release;
   void report(benchmark::State& state, bool stream) const {
     state.counters[stream ? "stream" : "write"] = write.ns_each();
     state.counters["publish"] = publish.ns_each();

@@ -55,22 +55,26 @@ inline std::uint64_t stamp_ticks() {
   return least;
 }
 
-/// Time that a part of every iteration took, summed; less what the stamps took.
-class Sum {
+/// What a part of an iteration takes, less what the stamps take: the median over all times that it was timed, because on a shared
+/// machine a few of them are a thousand times as long.
+class Timing {
  public:
   /// The part from `began` to now; `times`: that it did whatever it is counted by.
-  void add(std::uint64_t began, std::uint64_t times) noexcept {
+  void add(std::uint64_t began, std::uint64_t times) {
     const std::uint64_t took = ticks_now() - began;
-    ticks_ += took - std::min(took, stamp_ticks());
-    times_ += times;
+    if (times != 0)
+      each_.push_back(static_cast<double>(took - std::min(took, stamp_ticks())) / static_cast<double>(times));
   }
   [[nodiscard]] double ns_each() const {
-    return times_ == 0 ? 0 : static_cast<double>(ticks_) / static_cast<double>(times_) / ticks_per_second() * 1e9;
+    if (each_.empty()) return 0;
+    std::vector<double> sorted = each_;
+    const auto middle = sorted.begin() + static_cast<std::ptrdiff_t>(sorted.size() / 2);
+    std::nth_element(sorted.begin(), middle, sorted.end());
+    return *middle / ticks_per_second() * 1e9;
   }
 
  private:
-  std::uint64_t ticks_ = 0;
-  std::uint64_t times_ = 0;
+  std::vector<double> each_;  // ticks
 };
 
 /// The CPUs that this process might use when this was first asked, in order: before any thread is pinned.
